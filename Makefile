@@ -1,0 +1,57 @@
+# make app    set up what is missing and open the app
+# make test   set up what is missing, then check formatting, lint, types and run every test
+#
+# Variables: VENV (where the virtual environment lives), PORT (of the app), PYTHON3 (the interpreter to start from),
+# PYTEST_ARGS, TORCH_INDEX (for instance https://download.pytorch.org/whl/cpu for the small CPU-only build on Linux).
+
+VENV        ?= .venv
+PORT        ?= 8501
+PYTHON3     ?= python3
+PYTEST_ARGS ?= -n 2 --dist loadfile
+TORCH_INDEX ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+.PHONY: app test lint format types unit install install-dev clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+
+app: install
+	$(BIN)/rtdetr-explained app --port $(PORT)
+
+test: lint types unit
+
+lint: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install-dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+unit: install-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: install-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+# torch comes first and on its own, so that its (large) download is neither repeated nor upgraded by what follows.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON3) -m venv $(VENV)
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

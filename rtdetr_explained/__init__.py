@@ -1,0 +1,1 @@
+"""RT-DETRv2, explained: a readable detector, its traces, and the eight illustrations drawn from them."""

@@ -1,0 +1,1 @@
+"""Images in: reading and checking photographs, and generating scenes of shapes."""

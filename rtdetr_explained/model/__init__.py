@@ -1,0 +1,1 @@
+"""The detector: one concept per file, from the backbone to the weights."""
