@@ -43,7 +43,8 @@ install-dev: $(VENV)/.installed-dev
 
 # torch comes first and on its own, so that its (large) download is neither repeated nor upgraded by what follows.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON3) -m venv $(VENV)
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON3=...")'
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv $(VENV)
 	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(PIP) -e .
 	touch $@
@@ -52,6 +53,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -e '.[dev]'
 	touch $@
 
+# Leaves the environment itself; what is missing in it is installed again by the next target.
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	rm -rf build dist .pytest_cache .ruff_cache $(VENV)/.installed $(VENV)/.installed-dev
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
