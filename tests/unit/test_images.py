@@ -1,0 +1,368 @@
+"""Reading images: every kind of picture comes out as upright RGB, everything else as one sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rtdetr_explained.data.images import MAX_BYTES, image_sha256, open_image, to_model_input
+from rtdetr_explained.errors import InputError
+
+# A 6×4 picture whose four quarters differ, so that a turn or a swapped channel shows.
+PICTURE = np.zeros((4, 6, 3), np.uint8)
+PICTURE[:2, :3] = 255, 0, 0
+PICTURE[:2, 3:] = 0, 255, 0
+PICTURE[2:, :3] = 0, 0, 255
+PICTURE[2:, 3:] = 200, 100, 50
+
+
+def encode(image: Image.Image, format: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def pixels(source) -> np.ndarray:
+    image = open_image(source)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that declares a size and holds next to no data."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    )
+
+
+def test_every_kind_of_source_gives_the_same_picture(tmp_path):
+    image = Image.fromarray(PICTURE)
+    data = encode(image)
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    read_before = io.BytesIO(data)
+    read_before.read()
+    sources = [path, str(path), data, bytearray(data), memoryview(data), io.BytesIO(data), read_before, image, PICTURE]
+    with path.open("rb") as file:
+        sources.append(file)
+        for source in sources:
+            np.testing.assert_array_equal(pixels(source), PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("format", "options"), [("PNG", {}), ("BMP", {}), ("WEBP", {"lossless": True}), ("JPEG", {"subsampling": 0})]
+)
+def test_formats_are_recognised_by_content_not_by_name(tmp_path, format, options):
+    big = np.repeat(np.repeat(PICTURE, 16, 0), 16, 1)  # whole JPEG blocks of one colour
+    path = tmp_path / "picture.txt"
+    path.write_bytes(encode(Image.fromarray(big), format, **options))
+    np.testing.assert_allclose(pixels(path).astype(int), big, atol=4 if format == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "PPM", "ICO"])
+def test_other_formats_are_refused(format):
+    with pytest.raises(InputError, match="is not a JPEG, PNG, WebP or BMP image"):
+        open_image(encode(Image.fromarray(PICTURE), format))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "I;16"])
+def test_exif_orientation_is_applied(orientation, mode):
+    if mode == "RGB":
+        upright, stored = PICTURE, Image.fromarray(PICTURE)
+    else:
+        grey = PICTURE[:, :, 0]
+        upright = np.repeat(grey[:, :, None], 3, 2)
+        stored = Image.fromarray(grey.astype(np.uint16) * 257)
+    # What a camera stores so that the orientation's turn brings it upright.
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose(inverse[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(pixels(encode(stored, exif=exif)), upright)
+
+
+def test_unreadable_exif_does_not_refuse_the_picture():
+    data = encode(Image.fromarray(PICTURE), exif=b"Exif\x00\x00this is not a TIFF header")
+    np.testing.assert_array_equal(pixels(data), PICTURE)
+
+
+def test_cmyk_jpeg():
+    cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # magenta and yellow make red
+    np.testing.assert_allclose(pixels(encode(cmyk, "JPEG", quality=100))[8, 8], (255, 0, 0), atol=4)
+
+
+def test_phone_jpeg_with_a_second_picture_inside():
+    first = Image.new("RGB", (16, 16), (250, 10, 10))
+    data = encode(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    assert pixels(data).shape == (16, 16, 3)
+
+
+def test_palette():
+    np.testing.assert_array_equal(pixels(encode(Image.fromarray(PICTURE).quantize(8))), PICTURE)
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_black_and_white_and_grey(mode):
+    image = Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)).convert(mode)
+    np.testing.assert_array_equal(pixels(encode(image))[:, :, 1], [[0, 255], [255, 0]])
+
+
+def test_transparency_is_laid_on_white():
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 3] = 0, 128, 255
+    np.testing.assert_array_equal(pixels(encode(Image.fromarray(rgba)))[0, :, 0], [255, 127, 0])
+    np.testing.assert_array_equal(pixels(rgba)[0, :, 0], [255, 127, 0])
+
+
+@pytest.mark.parametrize(
+    ("image", "transparency"),
+    [
+        (Image.new("L", (2, 2), 7), 7),
+        (Image.new("RGB", (2, 2), (1, 2, 3)), (1, 2, 3)),
+        (Image.new("P", (2, 2), 0), 0),
+        (Image.new("P", (2, 2), 0), b"\x00\xff"),
+    ],
+    ids=["grey", "rgb", "palette index", "palette alphas"],
+)
+def test_a_transparent_colour_is_laid_on_white(image, transparency):
+    assert (pixels(encode(image, transparency=transparency)) == 255).all()
+
+
+def test_grey_with_alpha():
+    image = Image.merge("LA", [Image.new("L", (1, 1), 0), Image.new("L", (1, 1), 51)])
+    assert pixels(encode(image))[0, 0].tolist() == [204, 204, 204]
+
+
+def test_16_bit_grey_is_scaled_not_clipped():
+    values = np.array([[0, 257, 32896, 65535]], np.uint16)
+    assert pixels(encode(Image.fromarray(values)))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_16_bit_grey_in_a_pil_image_of_the_other_byte_order():
+    image = Image.frombytes("I;16B", (2, 1), struct.pack(">HH", 65535, 32896))
+    assert pixels(image)[0, :, 0].tolist() == [255, 128]
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_of_an_animation_the_first_frame_is_read(format):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    data = encode(frames[0], format, save_all=True, append_images=frames[1:], lossless=True)
+    with Image.open(io.BytesIO(data)) as animation:
+        assert getattr(animation, "n_frames", 1) == 2
+    np.testing.assert_allclose(pixels(data)[0, 0].astype(int), (255, 0, 0), atol=2)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [PICTURE / 255, (PICTURE / 255).astype(np.float16), PICTURE.astype(np.float32) / 255, np.asfortranarray(PICTURE)],
+    ids=["float64", "float16", "float32", "strided"],
+)
+def test_arrays_of_colours(array):
+    np.testing.assert_array_equal(pixels(array), PICTURE)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+def test_arrays_of_greys(shape):
+    np.testing.assert_array_equal(pixels(PICTURE[:, :, 0].reshape(shape))[:, :, 2], PICTURE[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 4, 6), np.uint8), "move the channels to the end"),
+        (np.zeros(5, np.uint8), r"shape \(5,\)"),
+        (np.zeros((4, 6, 2), np.uint8), r"shape \(4, 6, 2\)"),
+        (np.zeros((0, 6, 3), np.uint8), "no pixels"),
+        (np.full((2, 2), 2.0), "float images must lie within 0..1"),
+        (np.full((2, 2), np.nan), "float images must lie within 0..1"),
+        (np.zeros((2, 2), np.int64), "type int64"),
+        (np.broadcast_to(np.uint8(0), (8000, 8000)), "64 megapixels"),
+    ],
+)
+def test_arrays_that_are_no_images(array, message):
+    with pytest.raises(InputError, match=message):
+        open_image(array)
+
+
+def test_pil_images_are_left_as_they_were():
+    image = Image.fromarray(PICTURE)
+    image.getexif()[0x0112] = 6
+    opened = open_image(image)
+    assert opened.size == (4, 6)
+    opened.putpixel((0, 0), (9, 9, 9))
+    np.testing.assert_array_equal(np.asarray(image), PICTURE)
+
+
+@pytest.mark.parametrize(("mode", "message"), [("F", "32-bit pixels"), ("I", "32-bit pixels"), ("La", "mode La")])
+def test_pil_images_that_cannot_become_rgb_are_refused(mode, message):
+    with pytest.raises(InputError, match=message):
+        open_image(Image.new(mode, (2, 2)))
+
+
+@pytest.mark.parametrize("mode", ["RGBX", "YCbCr", "HSV", "CMYK", "PA", "RGBa"])
+def test_pil_images_of_any_other_mode_are_read(mode):
+    rgba = Image.new("RGBA", (2, 2), (200, 200, 200, 255))
+    if mode == "PA":
+        rgba = rgba.convert("LA")
+    image = rgba.convert(mode) if mode in ("RGBa", "PA") else rgba.convert("RGB").convert(mode)
+    np.testing.assert_allclose(pixels(image).astype(int), 200, atol=1)
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "WEBP", "JPEG"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_truncated_files(format, part):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), format)
+    with pytest.raises(InputError, match=r"damaged or incomplete|is not a JPEG"):
+        open_image(data[: int(len(data) * part)])
+
+
+def test_damaged_pixels():
+    data = bytearray(encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))))
+    data[2000:2100] = bytes(100)
+    with pytest.raises(InputError, match="damaged or incomplete"):
+        open_image(data)
+
+
+@pytest.mark.parametrize("data", [b"not an image", b"\x89PNG\r\n\x1a\n", b"BM", b"<svg></svg>", b"\xff\xd8\xff"])
+def test_not_an_image(data):
+    with pytest.raises(InputError, match=r"is not a JPEG|damaged or incomplete"):
+        open_image(data)
+
+
+def test_a_file_that_is_too_big_is_not_read_further():
+    class Endless(io.RawIOBase):
+        def __init__(self) -> None:
+            self.given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def read(self, size: int = -1) -> bytes:
+            assert size >= 0
+            self.given += size
+            return bytes(size)
+
+    file = Endless()
+    with pytest.raises(InputError, match="more than 10 MB"):
+        open_image(file)  # pyright: ignore[reportArgumentType]
+    assert file.given == MAX_BYTES + 1
+
+
+def test_the_limit_of_bytes_itself_is_accepted(tmp_path):
+    data = encode(Image.fromarray(PICTURE))
+    path = tmp_path / "padded.png"
+    path.write_bytes(data + bytes(MAX_BYTES - len(data)))
+    assert open_image(path).size == (6, 4)
+    path.write_bytes(data + bytes(MAX_BYTES - len(data) + 1))
+    with pytest.raises(InputError, match=r"padded.png has more than 10 MB"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("size", [(8000, 5001), (40_000_001, 1)])
+def test_too_many_pixels_are_refused_before_decoding(size):
+    with pytest.raises(InputError, match=r"has 40 megapixels .* make it smaller than 40"):
+        open_image(png_of_size(*size))
+
+
+def test_40_megapixels_pass_the_size_check():
+    # The little data inside is found out only when the pixels are decoded.
+    with pytest.raises(InputError, match="damaged or incomplete"):
+        open_image(png_of_size(8000, 5000))
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_000), (65_000, 65_000)])
+def test_decompression_bombs(size):
+    with pytest.raises(InputError, match=r"megapixels|far too many pixels"):
+        open_image(png_of_size(*size))
+
+
+def test_a_bomb_is_refused_where_warnings_are_only_printed():
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(InputError, match="100 megapixels"):
+        open_image(png_of_size(10_000, 10_000))
+
+
+def test_pil_images_with_too_many_pixels_are_refused():
+    with pytest.raises(InputError, match="64 megapixels"):
+        open_image(Image.new("1", (8000, 8000)))
+
+
+def test_paths_that_cannot_be_read(tmp_path):
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    for source, message in [
+        (tmp_path / "missing.png", "missing.png does not exist"),
+        (tmp_path, "is a directory"),
+        (empty, "empty.png is empty"),
+        ("nul\0byte.png", "cannot be read"),
+        ("x" * 5000, "cannot be read"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            open_image(source)
+    with pytest.raises(InputError, match="The image is empty"):
+        open_image(b"")
+
+
+def test_messages_are_one_sentence(tmp_path):
+    for source in [tmp_path, tmp_path / "no.png", b"", b"text", png_of_size(8000, 8000), np.zeros(5), PICTURE * 2.0]:
+        with pytest.raises(InputError) as caught:
+            open_image(source)
+        message = str(caught.value)
+        assert message.endswith(".")
+        assert ". " not in message
+        assert "\n" not in message
+
+
+def test_a_file_object_is_called_by_its_name():
+    file = io.BytesIO(b"text")
+    file.name = "holiday.jpg"
+    with pytest.raises(InputError, match=r"^holiday\.jpg is not a JPEG"):
+        open_image(file)
+
+
+def test_no_global_setting_is_changed_and_threads_do_not_disturb_each_other():
+    limit = Image.MAX_IMAGE_PIXELS
+    pictures = [np.full((20, 20, 3), value, np.uint8) for value in range(32)]
+    files = [encode(Image.fromarray(picture)) for picture in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        for picture, read in zip(pictures, pool.map(pixels, files), strict=True):
+            np.testing.assert_array_equal(read, picture)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_sha256_tells_pictures_apart_and_not_files():
+    image = Image.fromarray(PICTURE)
+    as_bmp, as_png = open_image(encode(image, "BMP")), open_image(encode(image, "PNG"))
+    assert image_sha256(as_bmp) == image_sha256(as_png)
+    assert len(image_sha256(as_bmp)) == 64
+    changed = image.copy()
+    changed.putpixel((5, 3), (200, 100, 51))
+    assert image_sha256(changed) != image_sha256(image)
+    # The same bytes in another shape are another picture.
+    assert image_sha256(Image.new("RGB", (6, 4))) != image_sha256(Image.new("RGB", (4, 6)))
+
+
+def test_model_input_is_antialiased_and_of_the_size_asked_for():
+    resized = to_model_input(Image.fromarray(np.repeat(np.repeat(PICTURE, 8, 0), 8, 1)), (64, 96))
+    assert (resized.shape, resized.dtype) == ((64, 96, 3), np.uint8)
+    assert resized[4, 4].tolist() == [255, 0, 0]
+    assert resized[60, 92].tolist() == [200, 100, 50]
+    # Every second column is white: a filter that widens with the reduction gives grey, any other black or white.
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    shrunk = to_model_input(Image.fromarray(stripes), (8, 8))
+    assert np.abs(shrunk.astype(int) - 127).max() <= 6
+    shrunk[:] = 0  # writable, for torch.from_numpy
