@@ -7,34 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SHAPE_CLASSES = (
-    "circle",
-    "ring",
-    "ellipse",
-    "square",
-    "triangle",
-    "star",
-    "heart",
-    "cross",
-    "crescent",
-    "arrow",
-    "hourglass",
-    "bolt",
-)
-"""Names of the classes; a label is an index into this tuple. Trained weights depend on the order."""
-
 
 @dataclass(frozen=True)
 class Outline:
     """One class of shapes: a polygon, the freedom it has, and points along its edge.
 
-    `points` (N, 2) and `hole` (M, 2) or None are xy, y down, about 1 unit wide; `edge` (48, 2) are points evenly spread
-    along the polygon. A shape is turned by at most `max_turn` radians either way and stretched by at most
-    `max_stretch` (a factor above 1) along one axis, so that no class can be turned or stretched into another.
+    `points` (N, 2) and `hole` (M, 2) or None are xy, y down, about 1 unit wide; `corners` are the indices of the points
+    where the polygon turns sharply; `edge` (24, 2) are points evenly spread along polygon and hole. A shape is turned
+    by at most `max_turn` radians either way and stretched by at most `max_stretch` (a factor above 1) along one axis,
+    so that no class can be turned or stretched into another.
     """
 
     points: np.ndarray
     hole: np.ndarray | None
+    corners: tuple[int, ...]
     edge: np.ndarray
     max_turn: float
     max_stretch: float
@@ -69,7 +55,7 @@ def _crescent() -> np.ndarray:
     outer, inner = math.acos(x / radius), math.acos((x - shift) / bite)
     back = _arc(radius, outer, 2 * math.pi - outer, 40)
     front = _arc(bite, 2 * math.pi - inner, inner, 32, center_x=shift)
-    return np.concatenate([back, front[1:-1]]) + [0.12, 0.0]
+    return np.concatenate([back, front[1:-1]]) + np.array([0.12, 0.0])
 
 
 def _cross() -> np.ndarray:
@@ -87,10 +73,17 @@ def _along(points: np.ndarray, count: int) -> np.ndarray:
     return np.stack([np.interp(at, length, closed[:, 0]), np.interp(at, length, closed[:, 1])], axis=1)
 
 
+def _corners(points: np.ndarray) -> tuple[int, ...]:
+    before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
+    cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    turn = np.abs(np.arctan2(cross, (before * after).sum(axis=1)))
+    return tuple(np.flatnonzero(turn > math.radians(20)).tolist())
+
+
 def _outline(points: object, max_turn_degrees: float, max_stretch: float, hole: np.ndarray | None = None) -> Outline:
     polygon = np.asarray(points, dtype=np.float64)
-    edge = _along(polygon, 48) if hole is None else np.concatenate([_along(polygon, 28), _along(hole, 20)])
-    return Outline(polygon, hole, edge, math.radians(max_turn_degrees), max_stretch)
+    edge = _along(polygon, 24) if hole is None else np.concatenate([_along(polygon, 14), _along(hole, 10)])
+    return Outline(polygon, hole, _corners(polygon), edge, math.radians(max_turn_degrees), max_stretch)
 
 
 OUTLINES: dict[str, Outline] = {
