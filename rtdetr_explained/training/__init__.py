@@ -1,0 +1,1 @@
+"""How RT-DETRv2 learns: matcher, criterion, EMA, optimiser, checkpoints and the loop that joins them."""

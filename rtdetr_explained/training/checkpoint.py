@@ -1,0 +1,71 @@
+"""Saving a run so that no crash can lose it, and continuing it as if it had never stopped."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rtdetr_explained.errors import InputError
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint, with the state of the random generators, or leave the one that is there untouched.
+
+    It goes to a second file first and takes the name only when it is complete on the disk: a full disk, a kill or a
+    power cut in between costs the new checkpoint, never the old one.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with open(unfinished, "wb") as file:
+            torch.save({"format": FORMAT, **state, "rng": _rng_state()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU and set the random generators to where they were.
+
+    Raises InputError when the file is missing, damaged, or not a checkpoint of this program.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"There is no checkpoint at {path} to resume from; start without --resume.") from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError):
+        raise InputError(
+            f"The checkpoint {path} is damaged and cannot be read; start again without --resume."
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise InputError(f"{path} is not a training checkpoint of this version; start again without --resume.")
+    _restore_rng(state.pop("rng"))
+    return state
+
+
+def _rng_state() -> dict[str, Any]:
+    # Only torch draws during training (initial weights, denoising noise): every image derives from its own seed.
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+
+def _restore_rng(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut; Windows has no such call."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
