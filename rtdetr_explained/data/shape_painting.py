@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -29,35 +30,33 @@ class Shape:
 
     `mask` is the antialiased coverage and `stroke`, where there is one, the line along the edge; `solid` (h, w) is
     where the mask is at least half, `area` the number of such pixels. `box` is the tight xyxy box of the polygon, `rim`
-    (R, 2) are points just outside and just inside of its edge, `size` is the longer side of the box. `style`, 0..1,
-    decides how it will be filled.
+    (R, 2) are points just outside and just inside of its edge, `size` is the longer side of the box.
     """
 
     mask: Image.Image
     stroke: Image.Image | None
+    style: Literal["plain", "outline", "stripes", "gradient"]
     solid: np.ndarray
     area: int
     box: tuple[float, float, float, float]
     rim: np.ndarray
     size: float
-    style: float
 
 
 def draw_shape(rng: np.random.Generator, name: str, size: float) -> Shape:
     """Turn, stretch and rasterise one shape of the class `name` whose box has the longer side `size`, in pixels."""
     outline = OUTLINES[name]
-    turn, stretch, shift_x, shift_y, style = rng.random(5).tolist()
+    turn, stretch, shift_x, shift_y, dice = rng.random(5).tolist()
     angle, factor = (2 * turn - 1) * outline.max_turn, outline.max_stretch ** (2 * stretch - 1)
     cos, sin = math.cos(angle), math.sin(angle)
     transform = np.array([[cos, sin], [-sin * factor, cos * factor]])  # for row vectors: stretch y, then turn
     points = outline.points @ transform
     low, high = points.min(axis=0), points.max(axis=0)
-    transform *= size / (high - low).max()
-    points = outline.points @ transform
-    corner = np.array([1 + shift_x, 1 + shift_y])
-    offset = corner - points.min(axis=0)
-    points += offset
-    right, bottom = points.max(axis=0).tolist()
+    scale = size / (high - low).max()
+    transform *= scale
+    offset = np.array([1 + shift_x, 1 + shift_y]) - low * scale  # some room, and not always whole pixels
+    points = points * scale + offset
+    left, top, right, bottom = *(low * scale + offset).tolist(), *(high * scale + offset).tolist()
 
     over = 4 if size < 40 else 3 if size < 80 else 2  # supersampling: finer where a pixel matters more
     canvas = Image.new("L", ((math.ceil(right) + 1) * over, (math.ceil(bottom) + 1) * over))
@@ -68,20 +67,27 @@ def draw_shape(rng: np.random.Generator, name: str, size: float) -> Shape:
     if hole:
         draw.polygon(hole, fill=0)
     mask = canvas.reduce(over)
+    style = "plain"  # small shapes are mostly plain: there is no room for a second colour
+    if dice < 0.22 and size > 24:
+        style = "outline"
+    elif dice < 0.38 and size > 32:
+        style = "stripes"
+    elif dice < 0.6 and size > 20:
+        style = "gradient"
     stroke = None
-    if style < 0.22 and size > 24:
+    if style == "outline":
         stroke = _stroke(canvas.size, [vertices, hole], outline.corners, over * max(4, round(0.09 * size))).reduce(over)
     solid = np.asarray(mask) > 127
     edge, reach = outline.edge @ transform, 5 / size  # 2.5 px to either side
     return Shape(
         mask=mask,
         stroke=stroke,
+        style=style,
         solid=solid,
         area=int(np.count_nonzero(solid)),
-        box=(1 + shift_x, 1 + shift_y, right, bottom),
+        box=(left, top, right, bottom),
         rim=np.concatenate([edge * (1 + reach), edge * (1 - reach)]) + offset,
         size=size,
-        style=style,
     )
 
 
@@ -96,18 +102,16 @@ def overlap(canvas: tuple[int, ...], shape: Shape, x: int, y: int) -> tuple[Slic
 def paint_shape(
     rng: np.random.Generator, image: Image.Image, shape: Shape, x: int, y: int, colours: np.ndarray
 ) -> None:
-    """Paint a shape onto the image with its patch at corner x, y: plain, striped, shaded or outlined in the colours."""
+    """Paint a shape onto the image with its patch at corner x, y: in one or two of the colours (C, 3)."""
     first, second = _pick_two(rng, image, shape, x, y, colours)
     paint = Image.new("RGB", shape.mask.size, first)
     if shape.stroke is not None:
         paint.paste(second, (0, 0), shape.stroke)
-    elif shape.style < 0.6 and shape.size > 20:
-        angle = 2 * math.pi * rng.random()
-        if shape.style < 0.38 and shape.size > 32:
-            mix = _stripes(shape.mask.size, angle, max(8.0, shape.size * (0.16 + 0.2 * rng.random())))
-        else:
-            mix = _gradient(shape.mask.size, angle)
-        paint.paste(second, (0, 0), mix)
+    elif shape.style == "stripes":
+        period = max(8.0, shape.size * (0.16 + 0.2 * rng.random()))
+        paint.paste(second, (0, 0), _stripes(shape.mask.size, 2 * math.pi * rng.random(), period))
+    elif shape.style == "gradient":
+        paint.paste(second, (0, 0), _gradient(shape.mask.size, 2 * math.pi * rng.random()))
     image.paste(paint, (x, y), shape.mask)
 
 
@@ -154,7 +158,8 @@ def _pick_two(
 ) -> tuple[Colour, Colour]:
     """Two of the colours (C, 3) that contrast with the image around the shape's edge, and so does their mixture.
 
-    The second is the first itself where no other will do. Where none stands out enough, the best is taken.
+    The second is the first itself where the shape is plain or no other will do. Where none stands out enough, the best
+    is taken.
     """
     ahead = rng.permutation(len(colours) - 2)  # the last two, dark and light, stay the reserve
     colours = np.concatenate([colours[ahead], colours[-2:]])
@@ -167,9 +172,11 @@ def _pick_two(
     enough = min((1000 * MIN_CONTRAST) ** 2, float(contrast.max()))
     good = contrast >= enough
     first = int(good.argmax())
-    good &= _contrast((seen + seen[first]) / 2, around) >= enough / 2
-    good &= ((seen - seen[first]) ** 2).sum(axis=1) > (1000 * MIN_INNER_CONTRAST) ** 2
-    second = int(good.argmax()) if good.any() else first
+    second = first
+    if shape.style != "plain":
+        good &= _contrast((seen + seen[first]) / 2, around) >= enough / 2
+        good &= ((seen - seen[first]) ** 2).sum(axis=1) > (1000 * MIN_INNER_CONTRAST) ** 2
+        second = int(good.argmax()) if good.any() else first
     return tuple(colours[first].tolist()), tuple(colours[second].tolist())
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdetr_explained.data.shape_painting import Shape, draw_shape, overlap, paint_shape
-from rtdetr_explained.data.textures import background, scene_colours
+from rtdetr_explained.data.textures import background, scene_colours, shade
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.class_names import SHAPE_CLASSES
 
@@ -104,10 +104,12 @@ def generate_scene(seed: int, config: SceneConfig = SceneConfig()) -> Scene:
                 paint_shape(rng, image, shape, *corner, shape_colours)
                 kept.append(label)
                 break
+    pixels = np.array(image)
+    shade(rng, pixels)
     xyxy = np.clip(np.array(layout.boxes).reshape(-1, 4), 0, [width, height, width, height])
     boxes = np.concatenate([xyxy[:, :2] + xyxy[:, 2:], 2 * (xyxy[:, 2:] - xyxy[:, :2])], axis=1)  # N 4, twice cxcywh
     return Scene(
-        image=np.array(image),
+        image=pixels,
         boxes=(boxes / [2 * width, 2 * height, 2 * width, 2 * height]).astype(np.float32),
         labels=np.array(kept, dtype=np.int64),
         visible=(np.array(layout.visible[1:]) / np.array(layout.areas[1:])).astype(np.float32),
@@ -203,4 +205,5 @@ class _Layout:
 
 
 def _touch(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    # A pixel of room: the outermost pixels of a shape reach a little beyond its polygon.
+    return a[0] < b[2] + 1 and b[0] < a[2] + 1 and a[1] < b[3] + 1 and b[1] < a[3] + 1

@@ -76,17 +76,18 @@ def background(rng: np.random.Generator, height: int, width: int, colours: np.nd
     ramp = np.stack([np.interp(position, [0.0, 0.5, 1.0], channel) for channel in colours.T], axis=1)
     indexed = Image.fromarray(field)
     indexed.putpalette(ramp.astype(np.uint8).tobytes())
-    return _shaded(rng, indexed.convert("RGB"))
+    return indexed.convert("RGB")
 
 
-def _shaded(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """An image darkened towards one side, so that a texture is not the same everywhere."""
-    width, height = image.size
-    down, across = (48 * rng.random(2) - 24).tolist()  # change over the image, of 255
+def shade(rng: np.random.Generator, image: np.ndarray) -> None:
+    """Darken an image (H, W, 3), uint8, towards one side, in place, as light that falls from the other side does."""
+    height, width, _ = image.shape
+    down, across = (36 * rng.random(2) - 18).tolist()  # change over the image, of 255
     rows, columns = np.linspace(0, down, height) - min(down, 0.0), np.linspace(0, across, width) - min(across, 0.0)
-    shade = rows.astype(np.uint8)[:, None] + columns.astype(np.uint8).repeat(3)[None, :]  # H 3W
-    flat = np.asarray(image).reshape(height, 3 * width)
-    return Image.fromarray((np.maximum(flat, shade) - shade).reshape(height, width, 3))
+    loss = rows.astype(np.uint8)[:, None] + columns.astype(np.uint8).repeat(3)  # H 3W
+    flat = image.reshape(height, 3 * width)
+    np.maximum(flat, loss, out=flat)  # so that black stays black
+    np.subtract(flat, loss, out=flat)
 
 
 def _enlarged(small: Image.Image, height: int, width: int) -> np.ndarray:

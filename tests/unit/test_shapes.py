@@ -140,7 +140,7 @@ def test_boxes_and_visible_fractions_agree_with_what_was_painted(
     painted: list[tuple[Shape, tuple[int, int]]],
 ) -> None:
     hidden = cut = 0
-    for seed in range(25):
+    for seed in range(50):
         painted.clear()
         scene = generate_scene(seed, FULL)
         height, width, _ = scene.image.shape
