@@ -174,4 +174,4 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
         raise InputError(f"The array is of type {array.dtype}; give uint8 values 0..255 or float values 0..1.")
-    return Image.fromarray(np.ascontiguousarray(array))
+    return Image.fromarray(array)

@@ -147,8 +147,8 @@ def test_grey_with_alpha():
 
 
 def test_16_bit_grey_is_scaled_not_clipped():
-    values = np.array([[0, 257, 32896, 65535]], np.uint16)
-    assert pixels(encode(Image.fromarray(values)))[0, :, 0].tolist() == [0, 1, 128, 255]
+    values = np.array([[0, 200, 257, 32896, 65535]], np.uint16)
+    assert pixels(encode(Image.fromarray(values)))[0, :, 0].tolist() == [0, 1, 1, 128, 255]
 
 
 def test_16_bit_grey_in_a_pil_image_of_the_other_byte_order():
@@ -174,6 +174,10 @@ def test_arrays_of_colours(array):
     np.testing.assert_array_equal(pixels(array), PICTURE)
 
 
+def test_float_values_are_rounded():
+    assert pixels(np.array([[0.0, 0.1, 0.999, 1.0]]))[0, :, 0].tolist() == [0, 26, 255, 255]
+
+
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
 def test_arrays_of_greys(shape):
     np.testing.assert_array_equal(pixels(PICTURE[:, :, 0].reshape(shape))[:, :, 2], PICTURE[:, :, 0])
@@ -195,6 +199,12 @@ def test_arrays_of_greys(shape):
 def test_arrays_that_are_no_images(array, message):
     with pytest.raises(InputError, match=message):
         open_image(array)
+
+
+def test_rgb_images_are_copied():
+    image = Image.fromarray(PICTURE)
+    open_image(image).putpixel((0, 0), (9, 9, 9))
+    np.testing.assert_array_equal(np.asarray(image), PICTURE)
 
 
 def test_pil_images_are_left_as_they_were():
@@ -233,6 +243,14 @@ def test_truncated_files(format, part):
 def test_damaged_pixels():
     data = bytearray(encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))))
     data[2000:2100] = bytes(100)
+    with pytest.raises(InputError, match="damaged or incomplete"):
+        open_image(data)
+
+
+@pytest.mark.parametrize("position", [11, 36], ids=["length of the header", "length of the pixel data"])
+def test_damage_that_pillow_reports_as_neither_oserror_nor_unidentified(position):
+    data = bytearray(encode(Image.fromarray(PICTURE)))
+    data[position] = 1
     with pytest.raises(InputError, match="damaged or incomplete"):
         open_image(data)
 
@@ -360,6 +378,9 @@ def test_model_input_is_antialiased_and_of_the_size_asked_for():
     assert (resized.shape, resized.dtype) == ((64, 96, 3), np.uint8)
     assert resized[4, 4].tolist() == [255, 0, 0]
     assert resized[60, 92].tolist() == [200, 100, 50]
+    # Bilinear: each new pixel lies a quarter of a pixel from an old one.
+    ramp = to_model_input(Image.fromarray(np.array([[[0] * 3, [200] * 3]], np.uint8)), (1, 4))
+    assert ramp[0, :, 0].tolist() == [0, 50, 150, 200]
     # Every second column is white: a filter that widens with the reduction gives grey, any other black or white.
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
