@@ -20,6 +20,8 @@ class AppFilesHook(BuildHookInterface):
         root = Path(self.root)
         for name in APP_FILES:
             path = root / name
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is part of the app and must be in the wheel, but it is not there.")
             files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
             for file in files:
                 if "__pycache__" not in file.parts:
