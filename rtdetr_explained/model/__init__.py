@@ -1,1 +1,1 @@
-"""The detector: one concept per file, from the backbone to the weights."""
+"""The detector: a complete RT-DETRv2, one concept per file, to be read from `rtdetr.py` downwards."""

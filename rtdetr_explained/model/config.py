@@ -1,0 +1,107 @@
+"""The architecture of every variant as data.
+
+Sources: the `configs/rtdetrv2/*.yml` files of lyuwenyu/RT-DETR for the five published models; `nano` is this project's.
+"""
+
+from dataclasses import dataclass
+
+from rtdetr_explained.model.class_names import COCO_CLASSES, SHAPE_CLASSES
+
+LEVEL_STRIDES = (8, 16, 32)  # S3, S4, S5
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes the network's tensors and its forward formula.
+
+    `width` is the number of channels that leave the stem (64 in every published model); stage s of the backbone has
+    `width * 2**s` channels, times 4 for the bottleneck depths 50 and 101. `freeze_at = k >= 0` freezes the stem and the
+    first k stages. `eval_idx` is the decoder layer whose output is used at inference; negative counts from the end.
+    `num_points` holds the sampling points per head for each of the three levels.
+    """
+
+    name: str
+    depth: int = 18
+    width: int = 64
+    freeze_norm: bool = False
+    freeze_at: int = -1
+    hidden_dim: int = 256
+    encoder_ffn_dim: int = 1024
+    expansion: float = 0.5
+    decoder_dim: int = 256
+    decoder_ffn_dim: int = 1024
+    num_heads: int = 8
+    num_layers: int = 3
+    eval_idx: int = -1
+    num_points: tuple[int, ...] = (4, 4, 4)
+    num_queries: int = 300
+    query_select_method: str = "default"
+    cross_attn_method: str = "default"
+    class_names: tuple[str, ...] = COCO_CLASSES
+    image_size: tuple[int, int] = (640, 640)
+    num_denoising: int = 100
+    label_noise_ratio: float = 0.5
+    box_noise_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field, allowed in (
+            ("depth", (18, 34, 50, 101)),
+            ("query_select_method", ("default", "one2many", "agnostic")),
+            ("cross_attn_method", ("default", "discrete")),
+        ):
+            if getattr(self, field) not in allowed:
+                raise ValueError(
+                    f"{field} is {getattr(self, field)!r}, but must be one of {', '.join(map(str, allowed))}."
+                )
+        if len(self.num_points) != len(LEVEL_STRIDES) or min(self.num_points) < 1:
+            raise ValueError(
+                f"num_points is {self.num_points}, but needs one count of at least 1 for each of the 3 levels."
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of object classes."""
+        return len(self.class_names)
+
+    @property
+    def eval_layer(self) -> int:
+        """Index of the decoder layer used at inference, counted from 0."""
+        return self.eval_idx % self.num_layers
+
+    @property
+    def backbone_channels(self) -> tuple[int, int, int]:
+        """Channels of S3, S4 and S5."""
+        expansion = 4 if self.depth >= 50 else 1
+        return (self.width * 2 * expansion, self.width * 4 * expansion, self.width * 8 * expansion)
+
+
+# Spec of the five published models: AP 48.1, 49.9, 51.9, 53.4, 54.3 on COCO val2017.
+R18VD = ModelConfig("rtdetrv2_r18vd")
+R34VD = ModelConfig("rtdetrv2_r34vd", depth=34, num_layers=4)
+R50VD_M = ModelConfig("rtdetrv2_r50vd_m", depth=50, freeze_norm=True, freeze_at=0, num_layers=6, eval_idx=2)
+R50VD = ModelConfig("rtdetrv2_r50vd", depth=50, freeze_norm=True, freeze_at=0, expansion=1.0, num_layers=6)
+R101VD = ModelConfig(
+    "rtdetrv2_r101vd",
+    depth=101,
+    freeze_norm=True,
+    freeze_at=0,
+    hidden_dim=384,
+    encoder_ffn_dim=2048,
+    expansion=1.0,
+    num_layers=6,
+)
+# The embedded model: the same structure at half the backbone width and half the hidden size.
+NANO = ModelConfig(
+    "nano",
+    width=32,
+    hidden_dim=128,
+    encoder_ffn_dim=512,
+    decoder_dim=128,
+    decoder_ffn_dim=256,
+    num_queries=100,
+    num_denoising=50,
+    class_names=SHAPE_CLASSES,
+    image_size=(288, 288),
+)
+
+CONFIGS = {config.name: config for config in (NANO, R18VD, R34VD, R50VD_M, R50VD, R101VD)}
