@@ -1,4 +1,4 @@
-"""Boxes: the two ways to write one, and how well two of them overlap."""
+"""Boxes: from centre and size to corners, and how well two of them overlap."""
 
 import torch
 from torch import Tensor
@@ -8,12 +8,6 @@ def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
     """Centre and size to corners: (..., 4) to (..., 4), any unit."""
     centre, size = boxes[..., :2], boxes[..., 2:]
     return torch.cat([centre - size / 2, centre + size / 2], dim=-1)
-
-
-def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
-    """Corners to centre and size: (..., 4) to (..., 4), any unit."""
-    low, high = boxes[..., :2], boxes[..., 2:]
-    return torch.cat([(low + high) / 2, high - low], dim=-1)
 
 
 def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,6 @@
 """Saving a run so that no crash can lose it, and continuing it as if it had never stopped."""
 
 import os
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +38,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"There is no checkpoint at {path} to resume from; start without --resume.") from None
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError):
-        raise InputError(
-            f"The checkpoint {path} is damaged and cannot be read; start again without --resume."
-        ) from None
+    except OSError as error:
+        raise InputError(f"The checkpoint {path} cannot be opened ({error.strerror}).") from None
+    except Exception:  # a broken pickle can raise nearly anything
+        raise InputError(f"The checkpoint {path} is damaged; start again in another folder.") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise InputError(f"{path} is not a training checkpoint of this version; start again without --resume.")
+        raise InputError(f"{path} is not a training checkpoint of this version; start again in another folder.")
     _restore_rng(state.pop("rng"))
     return state
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -62,13 +63,15 @@ def train(config: TrainConfig) -> Run:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     config.out.mkdir(parents=True, exist_ok=True)
-    path = config.out / "checkpoint.pt"
+    path = checkpoint_path(config)
     if path.exists() and not config.resume:
         raise InputError(f"{path} exists already; add --resume to continue that run, or choose another folder.")
     size = _model_config(config).image_size
     run = start_run(config)
     if config.resume:
         restore(run, load_checkpoint(path), config)
+    else:
+        save(run, config)  # a folder that cannot be written shows now, not after the first minutes of work
     total_steps = run.step + (config.images - run.images) // config.batch
 
     log, evaluations = config.out / "log.csv", config.out / "evaluation.csv"
@@ -95,7 +98,7 @@ def train(config: TrainConfig) -> Run:
                 bar.write(f"{run.images} images: " + ", ".join(f"{k} {_text(v)}" for k, v in known.items()))
                 began = time.monotonic()
             if last or stop_asked() or time.monotonic() - saved > 60 * config.checkpoint_minutes:
-                save_checkpoint(path, snapshot(run, config))
+                save(run, config)
                 saved = time.monotonic()
             if stop_asked():
                 bar.write(f"Stopped at step {run.step}, {run.images} images; the checkpoint is in {path}.")
@@ -117,16 +120,19 @@ def train_step(run: Run, batch: Batch, config: TrainConfig, total_steps: int) ->
     try:
         terms = criterion(outputs, targets)
     except FloatingPointError as error:
-        raise TrainingStopped(_stop_message(run, batch, str(error), "the step before")) from error
+        raise TrainingStopped(_stop_message(run, batch, str(error), "the step before, after clipping")) from error
     loss = torch.stack(list(terms.values())).sum()
     if not loss.isfinite():
         bad = ", ".join(name for name, term in terms.items() if not term.isfinite())
-        raise TrainingStopped(_stop_message(run, batch, f"The loss is not finite ({bad}).", "the step before"))
+        raise TrainingStopped(
+            _stop_message(run, batch, f"The loss is not finite ({bad}).", "the step before, after clipping")
+        )
     run.optimizer.zero_grad(set_to_none=True)  # not earlier: the message above reads the last step's gradients
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip)
-    if not norm.isfinite():
-        raise TrainingStopped(_stop_message(run, batch, "A gradient is not finite.", "this step"))
+    try:
+        norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip, error_if_nonfinite=True)
+    except RuntimeError as error:
+        raise TrainingStopped(_stop_message(run, batch, "A gradient is not finite.", "this step")) from error
     run.optimizer.step()
     run.ema.update(run.model)
     run.step += 1
@@ -147,10 +153,27 @@ def summed(terms: dict[str, Tensor]) -> dict[str, float]:
 
 def start_run(config: TrainConfig) -> Run:
     """A run at step 0: initial weights, their average, and the optimiser."""
-    model = RTDETR(_model_config(config)).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = RTDETR(_model_config(config)).to(config.device)
+    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     ema = ModelEma(model, config.ema_decay, config.ema_warmup)
     groups = parameter_groups(model, config.lr, config.weight_decay, config.backbone_lr_factor, config.decay_biases)
     return Run(model, ema, torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=config.device != "mps"))
+
+
+def checkpoint_path(config: TrainConfig) -> Path:
+    """Where a run keeps its one checkpoint."""
+    return config.out / "checkpoint.pt"
+
+
+def save(run: Run, config: TrainConfig) -> None:
+    """Write the checkpoint; raises TrainingStopped when the disk refuses, with the previous one in place."""
+    try:
+        save_checkpoint(checkpoint_path(config), snapshot(run, config))
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
+        raise TrainingStopped(
+            f"The checkpoint of step {run.step} could not be written to {config.out} ({error}); the one before it is "
+            "intact. Make room and resume."
+        ) from error
 
 
 def snapshot(run: Run, config: TrainConfig) -> dict:
