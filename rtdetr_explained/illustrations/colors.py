@@ -1,0 +1,98 @@
+"""The one place of colours: tokens with one meaning each, for a light and a dark page.
+
+The categorical colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), safe for colour-blind readers. Colour is
+never the only sign: levels also differ by marker shape, boxes by a label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEVEL_NAMES = ("S3", "S4", "S5")
+LEVEL_COLORS = ("#0072B2", "#E69F00", "#009E73")  # S3 blue, S4 orange, S5 green
+SELECTED = "#D55E00"  # the selected query or cell
+COMPARED = "#56B4E9"  # the query it is compared with
+POSITIVE = "#009E73"  # positive denoising query
+NEGATIVE = "#CC79A7"  # negative denoising query
+ON_PHOTO = "#F2F4F6"  # marks without a meaning of their own that lie on the photo
+PHOTO_HALO = "#15181C"  # the thin dark outline that parts any mark from the photo
+
+# Magnitudes: viridis, perceptually even. Ten stops, linear in between, so that every renderer shows the same colours.
+SEQUENTIAL = (
+    "#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme. `diverging` runs from negative over zero to positive; zero is close to the page."""
+
+    theme: str
+    background: str  # the page
+    surface: str  # panels on the page
+    text: str
+    muted: str  # secondary text, units, captions
+    grey: str  # everything that has no meaning of its own: other queries, other boxes
+    line: str  # frames and grids
+    accent: str  # strong end of a heat map that lies on the photo
+    bars: tuple[str, str, str]  # the three measures of a stage: time, parameters, operations
+    diverging: tuple[str, ...]
+
+
+LIGHT = Palette(
+    theme="light",
+    background="#FFFFFF",
+    surface="#F3F5F7",
+    text="#1F2933",
+    muted="#5B6875",
+    grey="#8A9199",
+    line="#D5DBE1",
+    accent=SELECTED,
+    bars=("#44546A", "#7C8DA3", "#B3BFCC"),
+    diverging=("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"),
+)
+DARK = Palette(
+    theme="dark",
+    background="#15181C",
+    surface="#20252B",
+    text="#E4E8EC",
+    muted="#A3AFBB",
+    grey="#8A9199",
+    line="#39424C",
+    accent="#FF8A3D",
+    bars=("#C3CEDA", "#8B9CB1", "#566477"),
+    diverging=("#74b9ee", "#3f86c0", "#27496b", "#20252b", "#6b3328", "#c4573f", "#f59a7c"),
+)
+PALETTES = {"light": LIGHT, "dark": DARK}
+
+
+def palette(theme: str) -> Palette:
+    """The colours of "light" or "dark". Raises ValueError for anything else."""
+    if theme not in PALETTES:
+        raise ValueError(f"There is no theme {theme!r}; use one of {', '.join(PALETTES)}.")
+    return PALETTES[theme]
+
+
+def color_scale(kind: str, theme: str) -> list[tuple[float, str]]:
+    """Stops (0..1, colour) of "sequential" (magnitudes), "diverging" (signed, zero in the middle) or "overlay".
+
+    An overlay lies on the photo: transparent at zero, the accent colour at the strongest.
+    """
+    if kind == "overlay":
+        return [(0.0, rgba(palette(theme).accent, 0.0)), (1.0, rgba(palette(theme).accent, 0.95))]
+    stops = {"sequential": SEQUENTIAL, "diverging": palette(theme).diverging}[kind]
+    return [(i / (len(stops) - 1), color) for i, color in enumerate(stops)]
+
+
+def rgba(color: str, alpha: float) -> str:
+    """A "#rrggbb" colour with opacity 0..1, in the notation of CSS and plotly."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def text_on(color: str) -> str:
+    """Black or white, whichever is easier to read on a "#rrggbb" colour (WCAG relative luminance)."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
