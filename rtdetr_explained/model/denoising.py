@@ -43,7 +43,7 @@ class Denoising(nn.Module):
     def forward(
         self, targets: list[dict[str, Tensor]], num_queries: int, generator: torch.Generator | None = None
     ) -> DenoisingQueries:
-        """targets: per image {"labels": n, "boxes": n 4 cxcywh in 0..1}; `generator` draws the noise, else the global one.
+        """targets: per image {"labels": n, "boxes": n 4 cxcywh in 0..1}; noise comes from `generator`, else torch.
 
         Every image's list is padded to the longest, G; one group holds G positives then G negatives; K groups follow
         each other. The order of the random draws is that of the reference, so that seeded runs can be compared.

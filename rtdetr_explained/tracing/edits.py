@@ -1,0 +1,115 @@
+"""Edits: what can be changed before a re-run. Frozen data, so that they go into files, links and tests; never code.
+
+`query` counts the queries of the run before any are dropped. `point` counts within its level. Weights can be dropped in
+two ways: `zero` leaves a hole (the sum of the head's weights falls below one), `renormalise` shares what is gone among
+the points that remain.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from rtdetr_explained.errors import InputError
+
+Mode = Literal["zero", "renormalise"]
+
+
+@dataclass(frozen=True)
+class DropPoint:
+    """Take one sampling point of one head away."""
+
+    layer: int
+    query: int
+    head: int
+    level: int
+    point: int
+    mode: Mode = "zero"
+
+
+@dataclass(frozen=True)
+class MovePoint:
+    """Move one sampling point by (dx, dy), in widths and heights of the image."""
+
+    layer: int
+    query: int
+    head: int
+    level: int
+    point: int
+    dx: float
+    dy: float
+
+
+@dataclass(frozen=True)
+class DropHead:
+    """Take a whole head out of the cross-attention of one layer (None: of all)."""
+
+    head: int
+    layer: int | None = None
+
+
+@dataclass(frozen=True)
+class DropLevel:
+    """Take all points on one level away, in one layer (None: in all)."""
+
+    level: int
+    layer: int | None = None
+    mode: Mode = "zero"
+
+
+@dataclass(frozen=True)
+class DropQuery:
+    """Take one query out before the decoder; the rows after it move up."""
+
+    query: int
+
+
+@dataclass(frozen=True)
+class SetLayers:
+    """Stop after this many decoder layers."""
+
+    num_layers: int
+
+
+@dataclass(frozen=True)
+class SetQueries:
+    """Choose this many queries."""
+
+    num_queries: int
+
+
+@dataclass(frozen=True)
+class SetSampling:
+    """Sample with "default" (bilinear) or "discrete" (nearest cell)."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class SetSelection:
+    """Choose queries by "default" (best class of each token) or "one2many" (token and class pairs)."""
+
+    method: str
+
+
+Edit = DropPoint | MovePoint | DropHead | DropLevel | DropQuery | SetLayers | SetQueries | SetSampling | SetSelection
+
+drop_point, move_point, drop_head, drop_level, drop_query = DropPoint, MovePoint, DropHead, DropLevel, DropQuery
+set_layers, set_queries, set_sampling, set_selection = SetLayers, SetQueries, SetSampling, SetSelection
+KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Edit)}
+
+
+def to_dict(edit: Edit) -> dict[str, Any]:
+    """The edit as plain data."""
+    return {"kind": type(edit).__name__, **asdict(edit)}
+
+
+def from_dict(data: dict[str, Any]) -> Edit:
+    """The edit back from plain data; raises InputError when it is none."""
+    fields = dict(data)
+    kind = KINDS.get(str(fields.pop("kind", None)))
+    if kind is None:
+        raise InputError(f"There is no edit {data.get('kind')!r}; the edits are {', '.join(KINDS)}.")
+    try:
+        return kind(**fields)
+    except TypeError:
+        wanted = ", ".join(kind.__dataclass_fields__)
+        raise InputError(f"The edit {kind.__name__} takes {wanted}, not {', '.join(fields) or 'nothing'}.") from None

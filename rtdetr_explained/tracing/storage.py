@@ -1,0 +1,107 @@
+"""A trace as one safetensors file with a JSON manifest in its header. Loading checks it and executes nothing."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.tracing.sites import SiteInfo
+from rtdetr_explained.tracing.trace import StageProfile, Trace
+
+SCHEMA = 1
+DERIVED = "derived."
+PHOTO = "photo"
+
+
+def save_trace(trace: Trace, path: str | os.PathLike) -> None:
+    """Write the trace; the file appears whole or not at all. Raises InputError when it cannot be written."""
+    arrays = dict(trace.values) | {DERIVED + name: array for name, array in trace.derived_values.items()}
+    arrays[PHOTO] = np.frombuffer(trace.photo_jpeg, dtype=np.uint8)
+    manifest = {
+        "schema": SCHEMA,
+        "meta": trace.meta,
+        "sites": [asdict(info) for info in trace.site_infos.values()],
+        "shapes": trace.shapes,
+        "times_ms": trace.times_ms,
+        "profile": {stage: asdict(profile) for stage, profile in trace.profile.items()},
+    }
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        save_file(arrays, temporary, metadata={"manifest": json.dumps(manifest)})
+        os.replace(temporary, target)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"The trace could not be written to {target}: {error}.") from None
+
+
+def load_trace(path: str | os.PathLike) -> Trace:
+    """Read and check a trace; raises InputError with one sentence for anything that is not a whole, valid trace."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            manifest = json.loads((file.metadata() or {})["manifest"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+        return from_manifest(manifest, arrays)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}; give the path of a trace saved with trace.save().") from None
+    except InputError as error:
+        raise InputError(f"{path.name} is not a usable trace: {error}") from None
+    except (SafetensorError, OSError):
+        raise InputError(f"{path.name} is not a usable trace: it is cut short or no safetensors file.") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path.name} is not a usable trace: its manifest is missing or malformed ({error})."
+        ) from None
+
+
+def from_manifest(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Trace:
+    """Build the trace; raises InputError when manifest and arrays do not fit each other."""
+    if manifest["schema"] != SCHEMA:
+        raise InputError(f"its schema is version {manifest['schema']}, this program reads version {SCHEMA}.")
+    infos = {}
+    for site in manifest["sites"]:
+        info = SiteInfo(**{**site, "axes": tuple(site["axes"]), "shape": tuple(site["shape"])})
+        infos[info.name] = info
+        if len(info.axes) != len(info.shape):
+            raise InputError(f"{info.name} names {len(info.axes)} axes for {len(info.shape)} dimensions.")
+        if info.captured:
+            array = arrays.get(info.name)
+            if array is None or array.shape != info.shape or str(array.dtype) != info.dtype:
+                raise InputError(f"the values of {info.name} are missing or not of the stated shape and type.")
+    photo = arrays.pop(PHOTO).tobytes()
+    derived = {name.removeprefix(DERIVED): arrays.pop(name) for name in list(arrays) if name.startswith(DERIVED)}
+    if strangers := [name for name in arrays if name not in infos or not infos[name].captured]:
+        raise InputError(f"it holds values that its manifest does not name, such as {strangers[0]}.")
+    for array in [*arrays.values(), *derived.values()]:
+        array.setflags(write=False)
+    trace = Trace(
+        values={name: arrays[name] for name, info in infos.items() if info.captured},
+        site_infos=infos,
+        derived_values=derived,
+        shapes={name: tuple(shape) for name, shape in manifest["shapes"].items()},
+        times_ms=manifest["times_ms"],
+        profile={stage: StageProfile(**profile) for stage, profile in manifest["profile"].items()},
+        photo_jpeg=photo,
+        meta=manifest["meta"],
+    )
+    check_contents(trace)
+    return trace
+
+
+def check_contents(trace: Trace) -> None:
+    """Touch what every user of a trace relies on, so that a hole shows here and not later."""
+    Q, C = trace.logits.shape
+    L = len(trace.derived_values["layer_logits"])
+    if trace.boxes.shape != (Q, 4) or len(trace.class_names) != C or trace.token_indices.shape != (Q,):
+        raise InputError("its logits, boxes, tokens and class names do not fit together.")
+    if any(f"decoder.layers.{i}.boxes" not in trace.values for i in range(L)):
+        raise InputError("it lacks the boxes of a decoder layer.")
+    if len(trace.image_size) != 2 or len(trace.input_size) != 2 or not trace.photo.width:
+        raise InputError("it lacks the image or its size.")
