@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
 from rtdetr_explained.evaluation.coco import coco_metrics
-from rtdetr_explained.evaluation.shapes import detected_objects, evaluate_shapes
+from rtdetr_explained.evaluation.shapes import evaluate_shapes
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
 
@@ -58,15 +58,6 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_none():
     found = coco_metrics([silent], [objects((0, 0, 0, 20, 20))], CLASSES)
     assert (found["AP"], found["AP_small"], found["AP_large"]) == (0.0, 0.0, None)
     assert coco_metrics([silent], [nothing], CLASSES)["AP"] is None
-
-
-def test_one_query_can_give_two_objects_and_boxes_come_in_pixels():
-    logits = torch.tensor([[[3.0, 2.0], [-4.0, -5.0]]])
-    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.4], [0.1, 0.1, 0.1, 0.1]]])
-    (found,) = detected_objects(logits, boxes, np.array([100, 50, 100, 50], dtype=np.float32))
-    assert found["labels"].tolist() == [0, 1]
-    np.testing.assert_allclose(found["boxes"], [[40, 15, 60, 35]] * 2, atol=1e-4)
-    np.testing.assert_allclose(found["scores"], torch.tensor([3.0, 2.0]).sigmoid().numpy())
 
 
 class Oracle(RTDETR):
