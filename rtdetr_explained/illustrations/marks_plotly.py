@@ -1,0 +1,155 @@
+"""Draw a `Drawing` with plotly, for the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rtdetr_explained.illustrations.colors import PHOTO_HALO, Palette, palette, rgba
+from rtdetr_explained.illustrations.drawing import FONT_PX, SMALL_PX, photo_uri, plotly_base
+from rtdetr_explained.illustrations.marks import Axis, Bars, Drawing, Heat, Lines, Mark, Panel, Photo, Points, Text
+
+MANY_POINTS = 1000  # above this, one SVG node per point is too slow and WebGL draws them
+SHAPES = {"circle": "circle", "square": "square", "diamond": "diamond", "cross": "x"}
+
+
+def draw_plotly(drawing: Drawing, theme: str) -> go.Figure:
+    """The drawing as a plotly figure in the "light" or "dark" theme; it takes the width of the page."""
+    figure = plotly_base(theme, drawing.height)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, barmode="overlay", dragmode="zoom")
+    for number, panel in enumerate(drawing.panels, start=1):
+        add_panel(figure, panel, "" if number == 1 else str(number), palette(theme))
+    return figure
+
+
+def add_panel(figure: go.Figure, panel: Panel, key: str, colors: Palette) -> None:
+    """Add the axes number `key` ("" for the first) with everything in them."""
+    x0, y0, x1, y1 = panel.area
+    x_axis: dict[str, Any] = {"domain": [x0, x1], "anchor": f"y{key}", **axis_layout(panel.x, colors)}
+    y_axis: dict[str, Any] = {"domain": [y0, y1], "anchor": f"x{key}", **axis_layout(panel.y, colors)}
+    if panel.y.opposite:
+        y_axis["side"] = "right"
+    if panel.ratio:
+        x_axis |= {"constrain": "domain", "constraintoward": "left"}
+        y_axis |= {"constrain": "domain", "constraintoward": "top"}
+        y_axis |= {"scaleanchor": f"x{key}", "scaleratio": panel.ratio}
+    if panel.framed:
+        frame = {"showline": True, "mirror": True, "linecolor": colors.line, "linewidth": 1}
+        x_axis, y_axis = x_axis | frame, y_axis | frame
+    figure.update_layout({f"xaxis{key}": x_axis, f"yaxis{key}": y_axis})
+    for mark in panel.marks:
+        add_mark(figure, mark, key, colors)
+    if not any(isinstance(mark, Heat | Lines | Points | Bars) for mark in panel.marks):
+        # Axes without any trace are not drawn, not even their image.
+        figure.add_trace(go.Scatter(x=[None], y=[None], xaxis=f"x{key}", yaxis=f"y{key}"))
+    heading = {"xref": f"x{key} domain", "yref": f"y{key} domain", "x": 0, "y": 1, "showarrow": False}
+    heading |= {"xanchor": "left", "yanchor": "bottom", "align": "left"}
+    if panel.title:
+        shift = 19 if panel.subtitle else 4
+        figure.add_annotation(text=f"<b>{panel.title}</b>", yshift=shift, font={"size": FONT_PX}, **heading)
+    if panel.subtitle:
+        figure.add_annotation(text=panel.subtitle, yshift=3, font={"size": SMALL_PX, "color": colors.muted}, **heading)
+
+
+def axis_layout(axis: Axis, colors: Palette) -> dict[str, Any]:
+    """One axis without its place."""
+    layout: dict[str, Any] = {
+        "range": list(axis.range),
+        "zeroline": False,
+        "showgrid": axis.grid,
+        "gridcolor": colors.line,
+        "title": {"text": axis.title, "font": {"size": SMALL_PX, "color": colors.muted}, "standoff": 4},
+        "tickfont": {"size": SMALL_PX, "color": colors.muted},
+    }
+    if axis.ticks is None:
+        return layout | {"nticks": 6}
+    if len(axis.ticks) == 0:
+        return layout | {"showticklabels": False, "ticks": ""}
+    labels = axis.labels if axis.labels is not None else [f"{tick:g}" for tick in axis.ticks]
+    return layout | {"tickmode": "array", "tickvals": list(axis.ticks), "ticktext": list(labels)}
+
+
+def add_mark(figure: go.Figure, mark: Mark, key: str, colors: Palette) -> None:
+    """Add one mark to the axes number `key`."""
+    axes = {"xaxis": f"x{key}", "yaxis": f"y{key}"}
+    if isinstance(mark, Photo):
+        x0, y0, x1, y1 = mark.extent
+        figure.add_layout_image(
+            source=photo_uri(mark.image), xref=f"x{key}", yref=f"y{key}", x=x0, y=y0, sizex=x1 - x0, sizey=y1 - y0,
+            xanchor="left", yanchor="top", sizing="stretch", layer="below",
+        )  # fmt: skip
+    elif isinstance(mark, Heat):
+        figure.add_trace(heat_trace(mark, axes))
+    elif isinstance(mark, Lines):
+        if mark.halo:
+            line = {"color": rgba(PHOTO_HALO, 0.55 * mark.alpha), "width": mark.width + 2}
+            figure.add_trace(go.Scatter(x=mark.x, y=mark.y, mode="lines", line=line, hoverinfo="skip", **axes))
+        line = {"color": mark.color, "width": mark.width, "dash": mark.dash}
+        figure.add_trace(
+            go.Scatter(
+                x=mark.x, y=mark.y, mode="lines", line=line, opacity=mark.alpha, name=mark.name, **hover(mark), **axes
+            )
+        )
+    elif isinstance(mark, Points):
+        kind = go.Scattergl if len(mark.x) > MANY_POINTS else go.Scatter
+        marker: dict[str, Any] = {"size": mark.size, "symbol": SHAPES[mark.shape] + ("-open" if mark.open else "")}
+        marker |= {"color": mark.edge if mark.open else mark.color, "opacity": mark.alpha}
+        marker["line"] = {"color": mark.edge or mark.color, "width": 1.4 if mark.open else (1 if mark.edge else 0)}
+        figure.add_trace(kind(x=mark.x, y=mark.y, mode="markers", marker=marker, name=mark.name, **hover(mark), **axes))
+    elif isinstance(mark, Bars):
+        left = np.broadcast_to(mark.left, np.shape(mark.width))
+        look: dict[str, Any] = {"orientation": "h", "marker": {"color": mark.color, "line": {"width": 0}}}
+        figure.add_trace(
+            go.Bar(y=mark.y, x=mark.width, base=left, width=mark.height, name=mark.name, **look, **hover(mark), **axes)
+        )
+    else:
+        add_text(figure, mark, key, colors)
+
+
+def heat_trace(mark: Heat, axes: dict[str, str]) -> go.Heatmap:
+    """A map of cells; hover shows `mark.hover_text`."""
+    (h, w), (x0, y0, x1, y1) = mark.values.shape, mark.extent
+    scale = [[i / (len(mark.colors) - 1), color] for i, color in enumerate(mark.colors)]
+    shown: dict[str, Any] = {"hoverinfo": "skip"}
+    if mark.hover_text:
+        shown = {"customdata": mark.hover, "hovertemplate": mark.hover_text + "<extra></extra>"}
+    return go.Heatmap(
+        z=mark.values, x0=x0 + (x1 - x0) / w / 2, dx=(x1 - x0) / w, y0=y0 + (y1 - y0) / h / 2, dy=(y1 - y0) / h,
+        zmin=mark.low, zmax=mark.high, colorscale=scale, showscale=False, **shown, **axes,
+    )  # fmt: skip
+
+
+def hover(mark: Lines | Points | Bars) -> dict[str, Any]:
+    """What a trace shows under the pointer: the mark's own sentences, or nothing."""
+    if mark.hover is None:
+        return {"hoverinfo": "skip"}
+    return {"hovertext": list(mark.hover), "hoverinfo": "text"}
+
+
+def add_text(figure: go.Figure, mark: Text, key: str, colors: Palette) -> None:
+    """Words as an annotation, with a thin line to their place when they have a leader."""
+    place: dict[str, Any] = {"x": mark.x, "y": mark.y, "xref": f"x{key}", "yref": f"y{key}"}
+    if mark.leader:
+        place |= {
+            "showarrow": True,
+            "arrowhead": 0,
+            "arrowwidth": 1,
+            "arrowcolor": mark.color,
+            "ax": mark.dx,
+            "ay": -mark.dy,
+        }
+        place |= {"standoff": 1}
+    else:
+        place |= {"showarrow": False, "xshift": mark.dx, "yshift": mark.dy}
+    figure.add_annotation(
+        text=f"<b>{mark.text}</b>" if mark.bold else mark.text,
+        font={"size": mark.size, "color": mark.color},
+        xanchor=mark.align,
+        yanchor=mark.valign,
+        align=mark.align,
+        bgcolor=rgba(mark.box, 0.8) if mark.box else None,
+        borderpad=1,
+        **place,
+    )
