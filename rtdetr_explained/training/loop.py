@@ -17,6 +17,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.evaluation.shapes import evaluate_shapes
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
+from rtdetr_explained.model.weights import save_weights
 from rtdetr_explained.training.checkpoint import load_checkpoint, save_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.criterion import criterion
@@ -56,6 +57,7 @@ class Run:
 def train(config: TrainConfig) -> Run:
     """Train as configured, writing checkpoint.pt, log.csv and evaluation.csv into `config.out`.
 
+    A finished run also leaves its averaged weights in float16, named after the model, for `rtdetr_explained.load`.
     Ctrl-C and SIGTERM end the run after the current step with a checkpoint. A resumed run goes on exactly as if it
     had not been interrupted, and may be given more images. Raises TrainingStopped when the loss or a gradient becomes
     NaN or infinite, and InputError for an unknown model or an unusable folder or checkpoint.
@@ -103,6 +105,9 @@ def train(config: TrainConfig) -> Run:
             if stop_asked():
                 bar.write(f"Stopped at step {run.step}, {run.images} images; the checkpoint is in {path}.")
                 break
+    if run.step == total_steps:
+        average = run.ema.module
+        save_weights(config.out / f"{config.model}.safetensors", average.state_dict(), average.config, torch.float16)
     return run
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from rtdetr_explained.data.shapes import SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
+from rtdetr_explained.model.weights import load_weights
 from rtdetr_explained.training import loop, shapes_run
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import ShapesDataset, batches
@@ -81,6 +82,14 @@ def test_a_run_writes_its_numbers_and_a_checkpoint(config: TrainConfig):
         state["model"]["decoder.layers.0.linear1.weight"], run.model.get_parameter("decoder.layers.0.linear1.weight")
     )
     assert state["ema"]["updates"] == 4
+
+
+def test_a_finished_run_leaves_weights_that_load(config: TrainConfig):
+    run = train(config)
+    read_config, state = load_weights(config.out / "tiny.safetensors")
+    assert read_config == run.model.config
+    for name, value in run.ema.module.state_dict().items():
+        torch.testing.assert_close(state[name], value, rtol=2e-3, atol=1e-4, check_dtype=False)
 
 
 def test_training_on_the_same_scenes_reduces_the_loss(config: TrainConfig):
