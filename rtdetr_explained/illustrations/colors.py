@@ -22,6 +22,9 @@ SEQUENTIAL = (
     "#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
 )  # fmt: skip
 
+# Magnitudes on a darkened photo: from transparent to the accent.
+OVERLAY = ("#F0E44200", "#F0E442F0")
+
 
 @dataclass(frozen=True)
 class Palette:
@@ -34,7 +37,6 @@ class Palette:
     muted: str  # secondary text, units, captions
     grey: str  # everything that has no meaning of its own: other queries, other boxes
     line: str  # frames and grids
-    accent: str  # strong end of a heat map that lies on the photo
     bars: tuple[str, str, str]  # the three measures of a stage: time, parameters, operations
     diverging: tuple[str, ...]
 
@@ -47,7 +49,6 @@ LIGHT = Palette(
     muted="#5B6875",
     grey="#8A9199",
     line="#D5DBE1",
-    accent=SELECTED,
     bars=("#44546A", "#7C8DA3", "#B3BFCC"),
     diverging=("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"),
 )
@@ -59,7 +60,6 @@ DARK = Palette(
     muted="#A3AFBB",
     grey="#8A9199",
     line="#39424C",
-    accent="#FF8A3D",
     bars=("#C3CEDA", "#8B9CB1", "#566477"),
     diverging=("#74b9ee", "#3f86c0", "#27496b", "#20252b", "#6b3328", "#c4573f", "#f59a7c"),
 )
@@ -73,15 +73,12 @@ def palette(theme: str) -> Palette:
     return PALETTES[theme]
 
 
-def color_scale(kind: str, theme: str) -> list[tuple[float, str]]:
-    """Stops (0..1, colour) of "sequential" (magnitudes), "diverging" (signed, zero in the middle) or "overlay".
+def color_scale(kind: str, theme: str) -> tuple[str, ...]:
+    """Evenly spaced colours of "sequential" (magnitudes), "diverging" (signed, zero in the middle) or "overlay".
 
-    An overlay lies on the photo: transparent at zero, the accent colour at the strongest.
+    An overlay lies on a darkened photo: transparent where the value is low, the accent colour where it is high.
     """
-    if kind == "overlay":
-        return [(0.0, rgba(palette(theme).accent, 0.0)), (1.0, rgba(palette(theme).accent, 0.95))]
-    stops = {"sequential": SEQUENTIAL, "diverging": palette(theme).diverging}[kind]
-    return [(i / (len(stops) - 1), color) for i, color in enumerate(stops)]
+    return {"sequential": SEQUENTIAL, "diverging": palette(theme).diverging, "overlay": OVERLAY}[kind]
 
 
 def rgba(color: str, alpha: float) -> str:

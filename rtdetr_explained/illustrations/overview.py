@@ -1,0 +1,332 @@
+"""Overview: what the detector found, and the way of the image through all stages with sizes and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rtdetr_explained.illustrations.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette, text_on
+from rtdetr_explained.illustrations.drawing import SMALL_PX, cxcywh_to_xyxy_px, place_labels, shape_text
+from rtdetr_explained.illustrations.marks import (
+    Axis,
+    Bars,
+    Drawing,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Points,
+    Text,
+    box_outline,
+)  # fmt: skip
+from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
+from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+from rtdetr_explained.tracing.trace import Detection, Trace
+
+SENTENCE = (
+    "A photo goes in, a fixed number of queries comes out, each with a box and a score for every class; no anchors to "
+    "tune and no duplicates to remove afterwards."
+)
+MISREAD = (
+    "“Hybrid” does not mean that the encoder attends across scales: attention works inside S5 alone (AIFI), the scales "
+    "are joined by convolutions (CCFF). Deformable attention is in the decoder only."
+)
+WIDTH, HEIGHT = 900, 560
+PHOTO_SHARE = 0.455  # of the width
+MAX_LABELS = 20
+BEST = 16  # queries in the list under the photo
+FLOW = ("backbone", "aifi", "ccff", "query_selection", "decoder")
+TITLES = {
+    "backbone": "Backbone",
+    "aifi": "AIFI",
+    "ccff": "CCFF",
+    "query_selection": "Query selection",
+    "decoder": "Decoder",
+    "deformable_attention": "⊃ deformable attention",
+    "denoising": "Denoising",
+    "overview": "All together",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the strip; `output` says what leaves it. Time is measured in this pass, None where nothing ran."""
+
+    slug: str
+    title: str
+    output: str
+    time_ms: float | None
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class OverviewView:
+    """The detections, the queries, and the stages in the order of the figure.
+
+    `detections` score above `threshold`, best first; one query may give several, with different labels. `best` are the
+    `BEST` queries with the highest scores, each with its best class, and `selected` is the selected one.
+    """
+
+    photo: Image.Image
+    image_size: tuple[int, int]
+    input_shape: tuple[int, int, int]
+    threshold: float
+    detections: tuple[Detection, ...]
+    best: tuple[Detection, ...]
+    num_queries: int
+    selected: Detection
+    stages: tuple[Stage, ...]
+
+
+def view(trace: Trace, query: int | None = None, threshold: float = 0.5) -> OverviewView:
+    """What the network found above `threshold`, with one query selected (the best scored by default).
+
+    Raises InputError when there is no such query.
+    """
+    order = np.argsort(-trace.scores, kind="stable")
+    selected = trace.query(int(order[0]) if query is None else query).index
+    times: dict[str, float | None] = {**trace.times_ms, "overview": sum(trace.times_ms.values())}
+    stages = (
+        Stage(slug, TITLES[slug], output, times.get(slug), trace.profile[slug].parameters, trace.profile[slug].flops)
+        for slug, output in outputs(trace).items()
+    )
+    return OverviewView(
+        photo=trace.photo,
+        image_size=trace.image_size,
+        input_shape=(3, *trace.input_size),
+        threshold=threshold,
+        detections=tuple(trace.detections(threshold)),
+        best=tuple(best_class(trace, int(i)) for i in order[:BEST]),
+        num_queries=len(order),
+        selected=best_class(trace, selected),
+        stages=tuple(stages),
+    )
+
+
+def best_class(trace: Trace, query: int) -> Detection:
+    """A query with its best class, whatever its score."""
+    x0, y0, x1, y1 = cxcywh_to_xyxy_px(trace.boxes[query], trace.image_size).tolist()
+    label = int(trace.labels[query])
+    return Detection(query, label, trace.class_names[label], float(trace.scores[query]), (x0, y0, x1, y1))
+
+
+def outputs(trace: Trace) -> dict[str, str]:
+    """What leaves each stage, with the shapes of this trace, in the order of the figure."""
+    shapes = {site.name: site.shape for site in trace.sites()}
+
+    def three(prefix: str, names: Sequence[str]) -> str:
+        return "  ·  ".join(f"{name.upper()} {shape_text(shapes[f'{prefix}.{name}'])}" for name in names)
+
+    queries, heads, points, _ = shapes["decoder.layers.0.cross_attn.sampling_locations"]
+    kept, tokens = shapes["query_selection.content"], shapes["query_selection.scores"][0]
+    return {
+        "backbone": three("backbone", ("s3", "s4", "s5")),
+        "aifi": f"F5 {shape_text(shapes['hybrid_encoder.aifi.output'])}, one scale only",
+        "ccff": three("hybrid_encoder.ccff", ("n3", "n4", "n5")),
+        "query_selection": f"{kept[0]:,} of {tokens:,} tokens: content {shape_text(kept)}, boxes {kept[0]:,}×4",
+        "decoder": f"after {trace.num_layers} layers: boxes {shape_text(trace.boxes.shape)}, "
+        f"class scores {shape_text(trace.logits.shape)}",
+        "deformable_attention": f"part of every layer: {queries:,} queries × {heads} heads × {points} points",
+        "denoising": "training only: noised true boxes as extra queries",
+        "overview": f"{trace.meta['model']}, input {shape_text((3, *trace.input_size))}",
+    }
+
+
+def drawing(view: OverviewView, theme: str) -> Drawing:
+    """The photo on the left, the strip of stages with its three measures on the right."""
+    colors = palette(theme)
+    left, top, bottom = PHOTO_SHARE + 0.025, 1 - 30 / HEIGHT, 0.012
+    rows = Axis((len(view.stages) - 0.25, -0.75))
+    panels = [photo_panel(view), *best_queries(view, colors)]
+    panels.append(Panel((left, bottom, 1, top), Axis((0, 1)), rows, strip(view, colors)))
+    measures = (
+        ("time spent", [s.time_ms for s in view.stages], milliseconds),
+        ("parameters", [s.parameters for s in view.stages], short),
+        ("operations", [s.flops or None for s in view.stages], short),
+    )
+    width = (1 - left) * 0.2
+    for i, (title, values, form) in enumerate(measures):
+        x0 = 1 - (3 - i) * width
+        marks = measure(title, values, form, view.stages, colors.bars[i], colors)
+        panels.append(Panel((x0, bottom, x0 + width - 0.012, top), Axis((0, 1)), rows, marks, subtitle=title))
+    return Drawing(panels, WIDTH, HEIGHT)
+
+
+def milliseconds(ms: float) -> str:
+    """ "8.4 ms", "54 ms"."""
+    return f"{ms:.1f} ms" if ms < 10 else f"{ms:,.0f} ms"
+
+
+def short(count: float) -> str:
+    """2,802,672 as "2.80 M"."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= limit:
+            scaled = count / limit
+            return f"{scaled:,.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{unit}"
+    return f"{count:,.0f}"
+
+
+def shown_queries(view: OverviewView) -> list[Detection]:
+    """The selected query, then the others that gave a detection, best first, each once with its best class."""
+    firsts = {d.query: d for d in reversed(view.detections)}
+    others = sorted((d for q, d in firsts.items() if q != view.selected.query), key=lambda d: -d.score)
+    return [view.selected, *others]
+
+
+def photo_height(view: OverviewView) -> float:
+    """Height in pixels at which the photo is drawn in a figure of nominal width."""
+    width, height = view.image_size
+    return min(PHOTO_SHARE * WIDTH * height / width, HEIGHT - 48)
+
+
+def photo_panel(view: OverviewView) -> Panel:
+    """The photo with the boxes found; the selected query in vermilion on top, drawn even below the threshold."""
+    width, height = view.image_size
+    shown = shown_queries(view)
+    boxes = np.array([d.box_px for d in shown])
+    marks: list[Mark] = [Photo(view.photo, (0, 0, width, height))]
+    for group, color, line, name in ((boxes[1:], ON_PHOTO, 1.6, "found"), (boxes[:1], SELECTED, 2.6, "selected query")):
+        if len(group):
+            marks.append(Lines(*box_outline(group), color, line, halo=True, name=name))
+    scale = photo_height(view) / height  # screen pixels per photo pixel
+    labelled = shown[:MAX_LABELS]
+    texts = [f"{d.name} {d.score:.2f}" for d in labelled]
+    sizes = [((6.8 * len(text) + 8) / scale, 18 / scale) for text in texts]
+    corners = place_labels(boxes[:MAX_LABELS], sizes, view.image_size)
+    for d, text, corner, (_, h) in zip(labelled, texts, corners, sizes, strict=True):
+        if corner is not None:
+            fill, chosen = (SELECTED, True) if d is view.selected else (PHOTO_HALO, False)
+            x, y = corner
+            marks.append(Text(x, y + h / 2, text, text_on(fill), SMALL_PX, dx=3, box=fill, bold=chosen))
+    hover = [f"<b>{d.name}</b> {d.score:.2f}<br>query {d.query}" for d in shown]
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    marks.append(Points(x, y, ON_PHOTO, 6, "circle", PHOTO_HALO, hover=hover, name="queries"))
+    count = len(view.detections)
+    return Panel(
+        (0.0, 0.012, PHOTO_SHARE, 1 - 42 / HEIGHT),
+        Axis((0, width)),
+        Axis((height, 0)),
+        marks,
+        title=f"{count} {'detection' if count == 1 else 'detections'}, score > {view.threshold:.2f}",
+        subtitle=f"selected: query {view.selected.query}, {view.selected.name} {view.selected.score:.2f}",
+        ratio=1,
+    )
+
+
+def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
+    """Where the photo leaves room below it: the scores of the best queries, with the threshold."""
+    top = 42 + photo_height(view) + 30
+    rows = min(int((HEIGHT - 8 - top) / 17), len(view.best))
+    if rows < 4:
+        return []
+    best = view.best[:rows]
+    y = np.arange(rows, dtype=np.float32)
+    scores = np.array([d.score for d in best], np.float32)
+    marks: list[Mark] = []
+    for part, color, name in (
+        (scores > view.threshold, colors.bars[1], "above"), (scores <= view.threshold, colors.line, "below"),
+    ):  # fmt: skip
+        if part.any():
+            marks.append(Bars(y[part], scores[part], color, 0.0, 0.55, name=f"{name} the threshold"))
+    cut = np.array([view.threshold, view.threshold])
+    marks.append(Lines(cut, np.array([-0.6, rows - 0.4]), colors.muted, 1, "dot", name="threshold"))
+    for i, d in enumerate(best):
+        color, bold = (SELECTED, True) if d.query == view.selected.query else (colors.text, False)
+        marks.append(Text(0.0, i, f"{d.name}, query {d.query}", color, SMALL_PX, "right", dx=-6, bold=bold))
+        marks.append(Text(d.score, i, f"{d.score:.2f}", colors.text, SMALL_PX, dx=4))
+    bottom = 1 - (top + 17 * rows) / HEIGHT
+    area = (0.0, bottom, PHOTO_SHARE, 1 - top / HEIGHT)
+    title = f"The best {rows} of {view.num_queries:,} queries"
+    return [
+        Panel(area, Axis((-0.62, 1.12)), Axis((rows - 0.4, -0.6)), marks, subtitle=f"{title}; dotted: the threshold")
+    ]
+
+
+def strip(view: OverviewView, colors: Palette) -> list[Mark]:
+    """Names of the stages from top to bottom, and between them the shapes of what flows on."""
+    marks: list[Mark] = [Text(0.0, -0.5, "↓", colors.muted, SMALL_PX)]
+    marks.append(Text(0.035, -0.5, f"image {shape_text(view.input_shape)}", colors.muted, SMALL_PX))
+    for i, stage in enumerate(view.stages):
+        color = colors.muted if stage.slug == "denoising" else colors.text
+        inside = stage.slug == "deformable_attention"
+        marks.append(Text(0.035 if inside else 0.0, i, stage.title, color, 12, bold=not inside))
+        marks.append(Text(0.035, i + 0.4, stage.output, colors.muted, SMALL_PX))
+        if stage.slug in FLOW:
+            marks.append(Text(0.0, i + 0.4, "↓", colors.muted, SMALL_PX))
+    rule = len(view.stages) - 1 - 0.4
+    marks.append(Lines(np.array([0.0, 1.0]), np.array([rule, rule]), colors.line, 1))
+    return marks
+
+
+def measure(
+    title: str,
+    values: Sequence[float | None],
+    form: Callable[[float], str],
+    stages: Sequence[Stage],
+    color: str,
+    colors: Palette,
+) -> list[Mark]:
+    """Bars of one measure with their numbers; the last row is the total and has a number only."""
+    parts = [value or 0.0 for value in values[:-1]]
+    longest = max(parts) or 1.0
+    y = np.arange(len(parts), dtype=np.float32)
+    width = np.array(parts, np.float32) / longest * 0.42
+    hover = [
+        f"{stage.title}<br>{title}: <b>{form(value or 0.0)}</b> ({(value or 0.0) / (values[-1] or 1.0):.0%})"
+        for stage, value in zip(stages[:-1], values[:-1], strict=True)
+    ]
+    marks: list[Mark] = [Bars(y, width, color, 0.0, 0.3, hover, title)]
+    for i, value in enumerate(values):
+        if value is not None:
+            last = i == len(values) - 1
+            x = 0.0 if last else float(width[i])
+            marks.append(Text(x, i, form(value), colors.text, SMALL_PX, dx=0 if last else 4, bold=last))
+    return marks
+
+
+def plotly_figure(view: OverviewView, theme: str) -> go.Figure:
+    """The interactive figure; each box has a point at its centre that carries the query's number."""
+    figure = draw_plotly(drawing(view, theme), theme)
+    return figure.update_traces(customdata=[d.query for d in shown_queries(view)], selector={"name": "queries"})
+
+
+def matplotlib_figure(view: OverviewView, theme: str) -> Figure:
+    """The figure for export."""
+    return draw_matplotlib(drawing(view, theme), theme)
+
+
+def caption(view: OverviewView) -> str:
+    """One sentence saying what is seen."""
+    total = view.stages[-1]
+    return (
+        f"{len(view.detections)} detections score above {view.threshold:.2f}; this pass took "
+        f"{milliseconds(total.time_ms or 0.0)}, with {short(total.parameters)} parameters and {short(total.flops)} "
+        "floating-point operations."
+    )
+
+
+def alt_text(view: OverviewView) -> str:
+    """The figure in words."""
+    found = ", ".join(f"{d.name} {d.score:.2f}" for d in view.detections[:MAX_LABELS]) or "nothing"
+    way = "; ".join(f"{stage.title}: {stage.output}" for stage in view.stages)
+    return (
+        f"The photo with boxes around what was found ({found}); query {view.selected.query} is selected. Beside it the "
+        f"stages from top to bottom with bars of time, parameters and operations. {way}."
+    )
+
+
+def table(view: OverviewView) -> dict[str, list]:
+    """The stages with their measures; one floating-point operation is half a multiply-add."""
+    return {
+        "stage": [stage.title for stage in view.stages],
+        "output": [stage.output for stage in view.stages],
+        "time (ms)": [stage.time_ms for stage in view.stages],
+        "parameters": [stage.parameters for stage in view.stages],
+        "FLOPs": [stage.flops for stage in view.stages],
+    }
