@@ -1,0 +1,69 @@
+"""One set of classes in the terms of another: labels of a data set as labels of a model, matched by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rtdetr_explained.data.annotations import Annotations
+from rtdetr_explained.data.report import Report
+from rtdetr_explained.errors import InputError
+
+_SAME_AS = {"aeroplane": "airplane", "motorbike": "motorcycle", "sofa": "couch", "tvmonitor": "tv"}  # VOC to COCO
+
+
+def with_classes(annotations: Annotations, class_names: Sequence[str], report: Report) -> Annotations:
+    """The same images with labels that index `class_names`; classes are matched by name.
+
+    Case, spaces, hyphens and underscores do not matter, and four names of Pascal VOC stand for those of COCO. Objects
+    of a class that is not among the names are counted as of an unknown category and left out. Names that only count
+    ("class 0", "class 1", …) are matched by order when there are as many. Raises InputError when no class matches.
+    """
+    table = match_classes(annotations.class_names, class_names)
+    category_ids: list[int | str] = list(class_names)
+    for label, new in enumerate(table.tolist()):
+        if new >= 0:
+            category_ids[new] = annotations.category_ids[label]
+    images = []
+    for image in annotations.images:
+        labels, ignored_labels = table[image.labels], table[image.ignored_labels]
+        known, ignored_known = labels >= 0, ignored_labels >= 0
+        for label in image.labels[~known].tolist():
+            name = annotations.class_names[label]
+            report.add("unknown_category", f"{image.path.name}: {name!r} is not a class of the model; rename it.")
+        images.append(
+            replace(
+                image,
+                boxes=image.boxes[known],
+                labels=labels[known],
+                areas=image.areas[known],
+                ignored_boxes=image.ignored_boxes[ignored_known],
+                ignored_labels=ignored_labels[ignored_known],
+            )
+        )
+    return Annotations(tuple(images), tuple(class_names), tuple(category_ids))
+
+
+def match_classes(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """For each of `names` the index of the same class in `known`, or -1; see `with_classes`."""
+    if len(names) == len(known) and list(known) == [f"class {i}" for i in range(len(known))]:
+        return np.arange(len(names))
+    index = {_plain(name): i for i, name in enumerate(known)}
+    table = np.array([index.get(_plain(name), -1) for name in names], dtype=np.int64)
+    if not (table >= 0).any():
+        raise InputError(
+            f"The data's classes ({_first(names)}) and the model's ({_first(known)}) have no name in common; choose a "
+            "model trained for these classes, or rename them."
+        )
+    return table
+
+
+def _plain(name: str) -> str:
+    letters = "".join(c for c in name.casefold() if c not in " -_")
+    return _SAME_AS.get(letters, letters)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -1,0 +1,54 @@
+"""The count of everything that was wrong with a data set, for the end of the work, or the first mistake as an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rtdetr_explained.errors import InputError
+
+MAX_EXAMPLES = 3
+
+PROBLEMS = {
+    "missing_image": "images without a file; left out",
+    "bad_image": "images that cannot be used; left out",
+    "duplicate_image": "images listed more than once; the later ones left out",
+    "duplicate_object": "objects with an id that was taken; left out",
+    "unknown_image": "objects of an image that is not listed; left out",
+    "unknown_category": "objects of an unknown category; left out",
+    "box_outside": "boxes that reach outside their image; cut at its border",
+    "empty_box": "boxes without any area in their image; left out",
+    "malformed": "entries that cannot be understood; left out",
+}
+
+
+@dataclass
+class Report:
+    """Counts what was wrong, by the kinds of `PROBLEMS`, and keeps the first examples; `strict` stops at the first."""
+
+    strict: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, problem: str, sentence: str) -> None:
+        """Note one problem. Raises InputError with its sentence when strict."""
+        if self.strict:
+            raise InputError(sentence)
+        self.counts[problem] = self.counts.get(problem, 0) + 1
+        examples = self.examples.setdefault(problem, [])
+        if len(examples) < MAX_EXAMPLES:
+            examples.append(sentence)
+
+    def merge(self, other: Report) -> None:
+        """Add another report's counts and examples to this one."""
+        for problem, count in other.counts.items():
+            self.counts[problem] = self.counts.get(problem, 0) + count
+            mine = self.examples.setdefault(problem, [])
+            mine += other.examples[problem][: MAX_EXAMPLES - len(mine)]
+
+    def lines(self) -> list[str]:
+        """One line for each kind of problem that occurred, with its first example."""
+        return [f"{n} {PROBLEMS[kind]}. The first: {self.examples[kind][0]}" for kind, n in self.counts.items()]
+
+    def as_dict(self) -> dict[str, dict]:
+        """By kind: the count and the first examples, ready for JSON."""
+        return {kind: {"count": n, "examples": self.examples[kind]} for kind, n in self.counts.items()}
