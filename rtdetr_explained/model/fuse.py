@@ -17,9 +17,9 @@ from rtdetr_explained.model.rtdetr import RTDETR
 
 def fuse(model: RTDETR) -> RTDETR:
     """Returns the deploy copy, in evaluation mode; the model itself is not changed. Outputs agree within 1e-3."""
-    fused = copy.deepcopy(model).eval()
+    fused = copy.deepcopy(model)
     fuse_below(fused)
-    return fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return fused.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def fuse_below(module: nn.Module) -> None:

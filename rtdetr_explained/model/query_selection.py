@@ -109,10 +109,13 @@ class QuerySelection(nn.Module):
     def anchors_for(self, map_sizes: list[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor]:
         """Anchors and valid mask for these maps, cached for the last few input sizes."""
         key = (*map_sizes, device)
-        if key not in self._anchors:
-            anchors, valid = make_anchors(map_sizes)
-            self._anchors = {**dict(list(self._anchors.items())[-7:]), key: (anchors.to(device), valid.to(device))}
-        return self._anchors[key]
+        found = self._anchors.get(key)
+        if found is None:
+            with torch.inference_mode(False):  # what is kept must serve a later training pass, too
+                anchors, valid = make_anchors(map_sizes)
+                found = anchors.to(device), valid.to(device)
+            self._anchors = {**dict(list(self._anchors.items())[-7:]), key: found}
+        return found
 
 
 def make_anchors(map_sizes: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
