@@ -23,7 +23,7 @@ SEQUENTIAL = (
 )  # fmt: skip
 
 # Magnitudes on a darkened photo: from transparent to the accent.
-OVERLAY = ("#F0E44200", "#F0E442F0")
+OVERLAY = ("#F0E44200", "#F0E442CC")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from PIL import Image
 
-from rtdetr_explained.illustrations.colors import PHOTO_HALO, color_scale, palette, rgba
-from rtdetr_explained.illustrations.marks import Axis, Extent, Heat, Mark, Panel
+from rtdetr_explained.illustrations.colors import OVERLAY, PHOTO_HALO, color_scale, palette, rgba
+from rtdetr_explained.illustrations.marks import Axis, Extent, Heat, Mark, Panel, Text
 
 FONT_FAMILY = "'Source Sans', 'Source Sans 3', 'Segoe UI', system-ui, sans-serif"
 FONT_PX, SMALL_PX = 13, 11
@@ -81,7 +81,7 @@ def number(value: float) -> str:
 # ---------------------------------------------------------------- photos
 
 
-def soft_photo(photo: Image.Image, strength: float = 0.6) -> Image.Image:
+def soft_photo(photo: Image.Image, strength: float = 0.75) -> Image.Image:
     """The photo in grey and darkened, in both themes: the ground of an overlay. `strength` 1 only takes the colour."""
     dark = Image.new("RGB", photo.size, PHOTO_HALO)
     return Image.blend(dark, photo.convert("L").convert("RGB"), strength)
@@ -144,17 +144,27 @@ def map_panel(
     return Panel(area, Axis((-0.5, w - 0.5)), Axis((h - 0.5, -0.5)), marks, title, subtitle, ratio)
 
 
-def color_bar(area: Extent, kind: str, theme: str, low: float, high: float, title: str) -> Panel:
-    """A slim horizontal colour bar with its range; the title above it tells what is shown, and whose range it is."""
-    ramp = np.linspace(low, high, 128, dtype=np.float32)[None]
-    ticks = (low, (low + high) / 2, high)
-    return Panel(
-        area,
-        Axis((low, high), ticks=ticks, labels=[number(tick) for tick in ticks]),
-        Axis((0, 1)),
-        [Heat(ramp, (low, 0, high, 1), low, high, color_scale(kind, theme))],
-        subtitle=title,
-    )
+def color_bar(area: Extent, kind: str, theme: str, low: float, high: float, title: str, scope: str) -> Panel:
+    """A panel with nothing but a slim colour bar; see `color_bar_marks`."""
+    marks = color_bar_marks((0, 0, 1, 1), kind, theme, number(low), number(high), title, scope)
+    return Panel(area, Axis((0, 1)), Axis((1, 0)), marks)
+
+
+def color_bar_marks(extent: Extent, kind: str, theme: str, low: str, high: str, title: str, scope: str) -> list[Mark]:
+    """A colour bar: above it what is shown, below it the range and, in the middle, whose range it is.
+
+    The words need 18 pixels above and below the extent, whose y points downwards.
+    """
+    x0, y0, x1, y1 = extent
+    color = palette(theme).muted
+    colors = (PHOTO_HALO, OVERLAY[-1][:7]) if kind == "overlay" else color_scale(kind, theme)  # as on the dark photo
+    ramp = np.linspace(0, 1, 128, dtype=np.float32)[None]
+    words = ((x0, low, "left"), ((x0 + x1) / 2, scope, "center"), (x1, high, "right"))
+    return [
+        Heat(ramp, extent, 0, 1, colors),
+        Text(x0, y0, title, color, SMALL_PX, valign="bottom", dy=3),
+        *(Text(x, y1, word, color, SMALL_PX, align, "top", dy=-2) for x, word, align in words),
+    ]
 
 
 # ---------------------------------------------------------------- empty figures

@@ -255,7 +255,7 @@ def strip(view: OverviewView, colors: Palette) -> list[Mark]:
     for i, stage in enumerate(view.stages):
         color = colors.muted if stage.slug == "denoising" else colors.text
         inside = stage.slug == "deformable_attention"
-        marks.append(Text(0.035 if inside else 0.0, i, stage.title, color, 12, bold=not inside))
+        marks.append(Text(0.02 if inside else 0.0, i, stage.title, color, 12, bold=not inside))
         marks.append(Text(0.035, i + 0.4, stage.output, colors.muted, SMALL_PX))
         if stage.slug in FLOW:
             marks.append(Text(0.0, i + 0.4, "↓", colors.muted, SMALL_PX))

@@ -1,0 +1,226 @@
+"""Backbone: the three maps that leave the ResNet, as a whole and channel by channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations.colors import LEVEL_COLORS, LEVEL_NAMES, palette
+from rtdetr_explained.illustrations.drawing import (
+    LEVEL_MARKERS,
+    SMALL_PX,
+    cells,
+    channel_map,
+    color_bar,
+    map_panel,
+    number,
+    shape_text,
+    value_range,
+)
+from rtdetr_explained.illustrations.marks import (
+    Axis,
+    Drawing,
+    Extent,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Points,
+    Text,
+    box_outline,
+)
+from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
+from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+from rtdetr_explained.model.config import LEVEL_STRIDES
+from rtdetr_explained.tracing.trace import Trace
+
+SENTENCE = (
+    "A convolutional network turns the photo into three stacks of maps: the finer one still sees small details, the "
+    "coarser ones see less place and more meaning."
+)
+MISREAD = (
+    "A bright cell is not “object found here”: it only says that many channels answer strongly. And a cell sees "
+    "far more of the photo than the square it covers."
+)
+SCALES = ("map", "stage")
+STRONGEST = 6  # single channels shown for each map
+WIDTH, HEADER = 900, 46
+
+
+@dataclass(frozen=True)
+class LevelMap:
+    """One map: `values` (h, w) are what is drawn, `low` and `high` the ends of its colours.
+
+    `strongest` are the channels with the largest root mean square over the map, and `strongest_maps` (n, h, w) their
+    values.
+    """
+
+    name: str
+    stride: int
+    shape: tuple[int, int, int]
+    values: np.ndarray
+    kind: str
+    low: float
+    high: float
+    strongest: tuple[int, ...]
+    strongest_maps: np.ndarray
+
+
+@dataclass(frozen=True)
+class BackboneView:
+    """The maps S3, S4, S5: one `channel` of each, or the root mean square over all channels when it is None.
+
+    With `scale` "map" each map has its own range of colours, with "stage" the three share one.
+    """
+
+    photo: Image.Image
+    image_size: tuple[int, int]
+    input_size: tuple[int, int]
+    channel: int | None
+    scale: str
+    levels: tuple[LevelMap, ...]
+
+
+def view(trace: Trace, channel: int | None = None, scale: str = "map") -> BackboneView:
+    """What left the backbone. Raises InputError for a channel that S3, the narrowest map, does not have."""
+    if scale not in SCALES:
+        raise InputError(f"There is no scale {scale!r}; use one of {', '.join(SCALES)}.")
+    arrays = [trace[f"backbone.{name.lower()}"].array for name in LEVEL_NAMES]
+    if channel is not None and not 0 <= channel < len(arrays[0]):
+        raise InputError(f"There is no channel {channel} in S3; it has channels 0 to {len(arrays[0]) - 1}.")
+    values = [channel_map(array, channel) for array in arrays]
+    levels = []
+    for name, stride, array, drawn in zip(LEVEL_NAMES, LEVEL_STRIDES, arrays, values, strict=True):
+        kind, low, high = value_range(values if scale == "stage" else [drawn])
+        strength = np.sqrt(np.mean(np.square(array.astype(np.float32)), axis=(1, 2)))  # C
+        strongest = np.argsort(-strength, kind="stable")[:STRONGEST]
+        shape = (len(array), *drawn.shape)
+        maps = array[strongest].astype(np.float32)
+        levels.append(LevelMap(name, stride, shape, drawn, kind, low, high, tuple(strongest.tolist()), maps))
+    return BackboneView(trace.photo, trace.image_size, trace.input_size, channel, scale, tuple(levels))
+
+
+def drawing(view: BackboneView, theme: str) -> Drawing:
+    """Four columns: the photo, then S3, S4, S5 with their colour bars and their strongest channels."""
+    gap, column = 0.018, (1 - 3 * 0.018) / 4
+    aspect = view.image_size[1] / view.image_size[0]
+    tall = min(column * WIDTH * aspect, 380)
+    small = (column - 2 * 0.006) / 3  # a channel's tile
+    tile = min(small * WIDTH * aspect, 130)
+    bar, tiles = HEADER + tall + 26, HEADER + tall + 86  # pixels from above
+    height = round(tiles + 2 * (tile + 24) - 16)
+
+    def area(x: float, y: float, width: float, tallness: float) -> Extent:
+        return x, 1 - (y + tallness) / height, x + width, 1 - y / height
+
+    panels = [photo_panel(view, area(0, HEADER, column, tall), theme)]
+    panels.append(note(view, area(0, bar - 18, column, height - bar + 18), tiles - bar + 18, height - bar + 18, theme))
+    for i, level in enumerate(view.levels):
+        x = (i + 1) * (column + gap)
+        what = "root mean square over channels" if view.channel is None else f"channel {view.channel}"
+        heat = cells(level.values, level.kind, theme, level.low, level.high, f"{level.name}, {what}")
+        edge = Lines(
+            np.array([-0.5, level.shape[2] - 0.5]), np.array([-0.5, -0.5]), LEVEL_COLORS[i], 5, name=level.name
+        )
+        panels.append(
+            map_panel(
+                area(x, HEADER, column, tall),
+                level.shape[1:],
+                view.image_size,
+                [heat, edge],
+                title=level.name,
+                subtitle=f"{shape_text(level.shape)}, stride {level.stride}",
+            )
+        )
+        label = "RMS over channels" if view.channel is None else what
+        scope = f"range of {'S3–S5' if view.scale == 'stage' else level.name}"
+        panels.append(color_bar(area(x, bar, column, 9), level.kind, theme, level.low, level.high, label, scope))
+        for k, (channel, values) in enumerate(zip(level.strongest, level.strongest_maps, strict=True)):
+            kind, low, high = value_range([values])
+            heat = cells(values, kind, theme, low, high, f"{level.name}, channel {channel}")
+            place = area(x + (k % 3) * (small + 0.006), tiles + (k // 3) * (tile + 24), small, tile)
+            panels.append(map_panel(place, level.shape[1:], view.image_size, [heat], subtitle=f"ch. {channel}"))
+    return Drawing(panels, WIDTH, height)
+
+
+def photo_panel(view: BackboneView, area: Extent, theme: str) -> Panel:
+    """The photo with one cell of each map in its middle, at its true size."""
+    width, height = view.image_size
+    marks: list[Mark] = [Photo(view.photo, (0, 0, width, height))]
+    for level, color in reversed(list(zip(view.levels, LEVEL_COLORS, strict=True))):
+        _, h, w = level.shape
+        row, column = h // 2, w // 2
+        cell = np.array([column * width / w, row * height / h, (column + 1) * width / w, (row + 1) * height / h])
+        hover = [f"one cell of {level.name}: {level.stride}×{level.stride} px of the input"] * 6
+        marks.append(Lines(*box_outline(cell), color, 2.2, halo=True, hover=hover, name=f"cell of {level.name}"))
+    return Panel(
+        area,
+        Axis((0, width)),
+        Axis((height, 0)),
+        marks,
+        title="Photo",
+        subtitle=f"{width:,}×{height:,} px, resized to {view.input_size[1]}×{view.input_size[0]}",
+        ratio=1,
+    )
+
+
+def note(view: BackboneView, area: Extent, tiles: float, height: float, theme: str) -> Panel:
+    """What the squares on the photo are and, beside the tiles that start `tiles` pixels below, what those are."""
+    colors = palette(theme)
+    marks: list[Mark] = [Text(0, 8, "one cell, in px of the input", colors.muted, SMALL_PX)]
+    for i, (level, color, marker) in enumerate(zip(view.levels, LEVEL_COLORS, LEVEL_MARKERS, strict=True)):
+        y = 25 + 16 * i
+        marks.append(Points(np.array([0.03]), np.array([y]), color, 9, marker, name=level.name))
+        marks.append(Text(0.03, y, f"{level.name}: {level.stride}×{level.stride}", colors.text, SMALL_PX, dx=9))
+    lines = (f"the {STRONGEST} strongest channels", "of each map (largest RMS),", "each in its own range")
+    marks += [Text(0, tiles + 8 + 15 * i, line, colors.muted, SMALL_PX) for i, line in enumerate(lines)]
+    return Panel(area, Axis((0, 1)), Axis((height, 0)), marks)
+
+
+def plotly_figure(view: BackboneView, theme: str) -> go.Figure:
+    """The interactive figure."""
+    return draw_plotly(drawing(view, theme), theme)
+
+
+def matplotlib_figure(view: BackboneView, theme: str) -> Figure:
+    """The figure for export."""
+    return draw_matplotlib(drawing(view, theme), theme)
+
+
+def caption(view: BackboneView) -> str:
+    """One sentence saying what is seen."""
+    if view.channel is None:
+        what = "How strongly all channels together answer in each cell (root mean square)"
+    else:
+        what = f"Channel {view.channel} of each map (channels of different maps have nothing to do with each other)"
+    ranges = ", ".join(f"{level.name} {number(level.low)} to {number(level.high)}" for level in view.levels)
+    return f"{what}; colours: {ranges}. Below: the {STRONGEST} strongest channels of each map, each in its own range."
+
+
+def alt_text(view: BackboneView) -> str:
+    """The figure in words."""
+    peaks = []
+    for level in view.levels:
+        row, column = np.unravel_index(level.values.argmax(), level.values.shape)
+        peaks.append(f"{level.name} ({shape_text(level.shape)}) is strongest in row {row}, column {column}")
+    return f"The photo and heat maps of S3, S4 and S5. {'; '.join(peaks)}. {caption(view)}"
+
+
+def table(view: BackboneView) -> dict[str, list]:
+    """The maps in numbers."""
+    return {
+        "map": [level.name for level in view.levels],
+        "channels": [level.shape[0] for level in view.levels],
+        "rows": [level.shape[1] for level in view.levels],
+        "columns": [level.shape[2] for level in view.levels],
+        "stride": [level.stride for level in view.levels],
+        "lowest": [float(level.values.min()) for level in view.levels],
+        "mean": [float(level.values.mean()) for level in view.levels],
+        "highest": [float(level.values.max()) for level in view.levels],
+        "strongest channels": [", ".join(map(str, level.strongest)) for level in view.levels],
+    }
