@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from rtdetr_explained.errors import InputError
@@ -84,7 +84,7 @@ def save_weights(
             stored[name] = tensor.detach().cpu().contiguous()
     metadata = {"format": FORMAT, "config": json.dumps(asdict(config))}
     with unfinished(Path(path)) as part:
-        save_file(stored, part, metadata)
+        part.write_bytes(serialize(stored, metadata))  # safetensors' own save_file makes files nobody else may read
 
 
 def to_official(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:

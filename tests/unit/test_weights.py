@@ -185,17 +185,26 @@ def test_values_too_large_for_float16_are_not_saved_as_infinity(tiny: dict[str, 
 def test_a_write_that_fails_leaves_the_old_file(
     tiny: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(*_: Any) -> None:
-        (tmp_path / "w.safetensors.part").write_bytes(b"half a file")
+    def full_disk(path: Path, content: bytes) -> None:
+        with open(path, "wb") as file:
+            file.write(content[:100])
         raise OSError("No space left on device")
 
     save_weights(tmp_path / "w.safetensors", tiny, TINY)
     before = (tmp_path / "w.safetensors").read_bytes()
-    monkeypatch.setattr("rtdetr_explained.model.weights.save_file", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        save_weights(tmp_path / "w.safetensors", tiny, TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            save_weights(tmp_path / "w.safetensors", tiny, TINY)
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
     assert (tmp_path / "w.safetensors").read_bytes() == before
+
+
+def test_files_can_be_read_by_whoever_may_read_others_of_the_folder(tiny: dict[str, Tensor], tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    save_weights(tmp_path / "w.safetensors", tiny, TINY)
+    save_official(tmp_path / "w.pth", tiny, TINY)
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
 
 
 def test_the_hash_depends_on_names_and_values_only(tiny: dict[str, Tensor], tmp_path: Path) -> None:
