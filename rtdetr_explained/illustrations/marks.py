@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from rtdetr_explained.illustrations.colors import ON_PHOTO, PHOTO_HALO
+
 Extent = tuple[float, float, float, float]  # x0, y0, x1, y1 in the panel's own units
 
 
@@ -144,6 +146,21 @@ class Drawing:
     height: int = 560
 
 
+def area_px(height: int, left: float, top: float, right: float, bottom: float) -> Extent:
+    """A panel's area from fractions of the width and pixels from the top of a figure `height` pixels high."""
+    return left, 1 - bottom / height, right, 1 - top / height
+
+
+def short_name(name: str, length: int = 12) -> str:
+    """A class name that fits a narrow label."""
+    return name if len(name) <= length else name[: length - 1].rstrip() + "…"
+
+
+def halo_color(color: str) -> str:
+    """The outline that parts a stroke from a photo: dark around the near-white of neutral marks, else light."""
+    return PHOTO_HALO if color == ON_PHOTO else ON_PHOTO
+
+
 def box_outline(boxes_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (n, 4) as x0, y0, x1, y1 to one line: x and y (6 n), each box closed and ended by NaN."""
     x0, y0, x1, y1 = np.asarray(boxes_px, dtype=float).reshape(-1, 4).T
@@ -168,16 +185,16 @@ def region_around(boxes_px: np.ndarray, image_size: tuple[int, int], room: float
     boxes = np.asarray(boxes_px, dtype=float).reshape(-1, 4)
     size = np.asarray(image_size, dtype=float)
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
-    scale = min(
-        max(float(((high - low) * (1 + room) / size).max()), least), max(1.0, float(((high - low) / size).max()))
-    )
-    center, half = (low + high) / 2, size * scale / 2
-    limit_low, limit_high = np.minimum(low, 0), np.maximum(high, size)
-    # Outside points pull the limits out; where even they leave no room to move, the middle of the boxes decides.
+    needed = float(((high - low) / size).max()) * (1 + room)
+    length = size * min(max(needed, least), max(1.0, needed if (low < 0).any() or (high > size).any() else 1.0))
+    margin = (high - low) * room / 2
+    first = np.where(low < 0, low - margin, 0.0)  # the region may reach as far as this to the left and up ...
+    last = np.where(high > size, high + margin, size)  # ... and this to the right and down
+    start = (low + high - length) / 2
     start = np.where(
-        2 * half < limit_high - limit_low, np.clip(center - half, limit_low, limit_high - 2 * half), center - half
+        length < last - first, np.clip(start, first, np.maximum(first, last - length)), (first + last - length) / 2
     )
-    return float(start[0]), float(start[1]), float(start[0] + 2 * half[0]), float(start[1] + 2 * half[1])
+    return float(start[0]), float(start[1]), float(start[0] + length[0]), float(start[1] + length[1])
 
 
 def photo_part(photo: Image.Image, image_size: tuple[int, int], region: Extent) -> Photo:

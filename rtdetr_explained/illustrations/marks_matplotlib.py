@@ -10,9 +10,21 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from rtdetr_explained.illustrations.colors import PHOTO_HALO, Palette, palette
+from rtdetr_explained.illustrations.colors import Palette, palette
 from rtdetr_explained.illustrations.drawing import FONT_PX, SMALL_PX, mpl_figure
-from rtdetr_explained.illustrations.marks import Axis, Bars, Drawing, Heat, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.illustrations.marks import (
+    Axis,
+    Bars,
+    Drawing,
+    Heat,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Points,
+    Text,
+    halo_color,
+)
 
 PT_PER_PX = 0.72  # the figure has 100 pixels per inch, a point is 1/72 inch
 SHAPES = {"circle": "o", "square": "s", "diamond": "D", "cross": "x"}
@@ -35,7 +47,7 @@ def add_panel(figure: Figure, panel: Panel, colors: Palette) -> None:
         spine.set(visible=panel.framed, color=colors.line, linewidth=0.8)
     axes.tick_params(length=0, labelsize=SMALL_PX * PT_PER_PX, labelcolor=colors.muted, pad=3)
     for mark in panel.marks:
-        add_mark(axes, mark, colors)
+        add_mark(axes, mark)
     axes.set(xlim=panel.x.range, ylim=panel.y.range, aspect=panel.ratio or "auto", anchor="NW")
     style_axis(axes, "x", panel.x, colors)
     style_axis(axes, "y", panel.y, colors)
@@ -65,7 +77,7 @@ def style_axis(axes: Axes, name: str, axis: Axis, colors: Palette) -> None:
         axes.set_axisbelow(True)
 
 
-def add_mark(axes: Axes, mark: Mark, colors: Palette) -> None:
+def add_mark(axes: Axes, mark: Mark) -> None:
     """Add one mark to the axes; marks lie on each other in the order in which they are added."""
     layer = 2 + 0.01 * len(axes.get_children())
     if isinstance(mark, Photo):
@@ -79,7 +91,11 @@ def add_mark(axes: Axes, mark: Mark, colors: Palette) -> None:
         )  # fmt: skip
     elif isinstance(mark, Lines):
         width = mark.width * PT_PER_PX
-        halo = [withStroke(linewidth=width + 1.4, foreground=PHOTO_HALO, alpha=0.55 * mark.alpha)] if mark.halo else []
+        halo = (
+            [withStroke(linewidth=width + 1.4, foreground=halo_color(mark.color), alpha=0.6 * mark.alpha)]
+            if mark.halo
+            else []
+        )
         axes.plot(
             mark.x, mark.y, color=mark.color, linewidth=width, linestyle=DASHES[mark.dash], alpha=mark.alpha,
             path_effects=halo, zorder=layer, label=mark.name,

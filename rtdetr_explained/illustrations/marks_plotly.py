@@ -7,9 +7,21 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.illustrations.colors import PHOTO_HALO, Palette, palette, rgba
+from rtdetr_explained.illustrations.colors import Palette, palette, rgba
 from rtdetr_explained.illustrations.drawing import FONT_PX, SMALL_PX, photo_uri, plotly_base
-from rtdetr_explained.illustrations.marks import Axis, Bars, Drawing, Heat, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.illustrations.marks import (
+    Axis,
+    Bars,
+    Drawing,
+    Heat,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Points,
+    Text,
+    halo_color,
+)
 
 MANY_POINTS = 1000  # above this, one SVG node per point is too slow and WebGL draws them
 SHAPES = {"circle": "circle", "square": "square", "diamond": "diamond", "cross": "x"}
@@ -40,7 +52,7 @@ def add_panel(figure: go.Figure, panel: Panel, key: str, colors: Palette) -> Non
         x_axis, y_axis = x_axis | frame, y_axis | frame
     figure.update_layout({f"xaxis{key}": x_axis, f"yaxis{key}": y_axis})
     for mark in panel.marks:
-        add_mark(figure, mark, key, colors)
+        add_mark(figure, mark, key)
     if not any(isinstance(mark, Heat | Lines | Points | Bars) for mark in panel.marks):
         # Axes without any trace are not drawn, not even their image.
         figure.add_trace(go.Scatter(x=[None], y=[None], xaxis=f"x{key}", yaxis=f"y{key}"))
@@ -61,17 +73,19 @@ def axis_layout(axis: Axis, colors: Palette) -> dict[str, Any]:
         "showgrid": axis.grid,
         "gridcolor": colors.line,
         "title": {"text": axis.title, "font": {"size": SMALL_PX, "color": colors.muted}, "standoff": 4},
+        "ticks": "",
+        "tickangle": 0,
         "tickfont": {"size": SMALL_PX, "color": colors.muted},
     }
     if axis.ticks is None:
         return layout | {"nticks": 6}
     if len(axis.ticks) == 0:
-        return layout | {"showticklabels": False, "ticks": ""}
+        return layout | {"showticklabels": False}
     labels = axis.labels if axis.labels is not None else [f"{tick:g}" for tick in axis.ticks]
     return layout | {"tickmode": "array", "tickvals": list(axis.ticks), "ticktext": list(labels)}
 
 
-def add_mark(figure: go.Figure, mark: Mark, key: str, colors: Palette) -> None:
+def add_mark(figure: go.Figure, mark: Mark, key: str) -> None:
     """Add one mark to the axes number `key`."""
     axes = {"xaxis": f"x{key}", "yaxis": f"y{key}"}
     if isinstance(mark, Photo):
@@ -84,7 +98,7 @@ def add_mark(figure: go.Figure, mark: Mark, key: str, colors: Palette) -> None:
         figure.add_trace(heat_trace(mark, axes))
     elif isinstance(mark, Lines):
         if mark.halo:
-            line = {"color": rgba(PHOTO_HALO, 0.55 * mark.alpha), "width": mark.width + 2}
+            line = {"color": rgba(halo_color(mark.color), 0.6 * mark.alpha), "width": mark.width + 2}
             figure.add_trace(go.Scatter(x=mark.x, y=mark.y, mode="lines", line=line, hoverinfo="skip", **axes))
         line = {"color": mark.color, "width": mark.width, "dash": mark.dash}
         figure.add_trace(
@@ -95,8 +109,9 @@ def add_mark(figure: go.Figure, mark: Mark, key: str, colors: Palette) -> None:
     elif isinstance(mark, Points):
         kind = go.Scattergl if len(mark.x) > MANY_POINTS else go.Scatter
         marker: dict[str, Any] = {"size": mark.size, "symbol": SHAPES[mark.shape] + ("-open" if mark.open else "")}
-        marker |= {"color": mark.edge if mark.open else mark.color, "opacity": mark.alpha}
-        marker["line"] = {"color": mark.edge or mark.color, "width": 1.4 if mark.open else (1 if mark.edge else 0)}
+        edge = mark.edge or mark.color
+        marker |= {"color": edge if mark.open else mark.color, "opacity": mark.alpha}
+        marker["line"] = {"color": edge, "width": 1.4 if mark.open else (1 if mark.edge else 0)}
         figure.add_trace(kind(x=mark.x, y=mark.y, mode="markers", marker=marker, name=mark.name, **hover(mark), **axes))
     elif isinstance(mark, Bars):
         left = np.broadcast_to(mark.left, np.shape(mark.width))
@@ -105,7 +120,7 @@ def add_mark(figure: go.Figure, mark: Mark, key: str, colors: Palette) -> None:
             go.Bar(y=mark.y, x=mark.width, base=left, width=mark.height, name=mark.name, **look, **hover(mark), **axes)
         )
     else:
-        add_text(figure, mark, key, colors)
+        add_text(figure, mark, key)
 
 
 def heat_trace(mark: Heat, axes: dict[str, str]) -> go.Heatmap:
@@ -128,23 +143,16 @@ def hover(mark: Lines | Points | Bars) -> dict[str, Any]:
     return {"hovertext": list(mark.hover), "hoverinfo": "text"}
 
 
-def add_text(figure: go.Figure, mark: Text, key: str, colors: Palette) -> None:
+def add_text(figure: go.Figure, mark: Text, key: str) -> None:
     """Words as an annotation, with a thin line to their place when they have a leader."""
     place: dict[str, Any] = {"x": mark.x, "y": mark.y, "xref": f"x{key}", "yref": f"y{key}"}
     if mark.leader:
-        place |= {
-            "showarrow": True,
-            "arrowhead": 0,
-            "arrowwidth": 1,
-            "arrowcolor": mark.color,
-            "ax": mark.dx,
-            "ay": -mark.dy,
-        }
-        place |= {"standoff": 1}
+        place |= {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": mark.color, "standoff": 1}
+        place |= {"ax": mark.dx, "ay": -mark.dy}
     else:
         place |= {"showarrow": False, "xshift": mark.dx, "yshift": mark.dy}
     figure.add_annotation(
-        text=f"<b>{mark.text}</b>" if mark.bold else mark.text,
+        text=lines(f"<b>{mark.text}</b>" if mark.bold else mark.text),
         font={"size": mark.size, "color": mark.color},
         xanchor=mark.align,
         yanchor=mark.valign,
@@ -153,3 +161,8 @@ def add_text(figure: go.Figure, mark: Text, key: str, colors: Palette) -> None:
         borderpad=1,
         **place,
     )
+
+
+def lines(text: str) -> str:
+    """Line ends as plotly writes them."""
+    return text.replace("\n", "<br>")
