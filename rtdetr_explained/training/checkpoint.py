@@ -12,7 +12,7 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint, with the state of the random generators, or leave the one that is there untouched.
+    """Write a checkpoint, or leave the one that is there untouched.
 
     It goes to a second file first and takes the name only when it is complete on the disk: a full disk, a kill or a
     power cut in between costs the new checkpoint, never the old one.
@@ -20,7 +20,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     unfinished = path.with_name(path.name + ".part")
     try:
         with open(unfinished, "wb") as file:
-            torch.save({"format": FORMAT, **state, "rng": _rng_state()}, file)
+            torch.save({"format": FORMAT, **state}, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU and set the random generators to where they were.
+    """Read a checkpoint onto the CPU.
 
     Raises InputError when the file is missing, damaged, or not a checkpoint of this program.
     """
@@ -44,19 +44,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"The checkpoint {path} is damaged; start again in another folder.") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{path} is not a training checkpoint of this version; start again in another folder.")
-    _restore_rng(state.pop("rng"))
     return state
-
-
-def _rng_state() -> dict[str, Any]:
-    # Only torch draws during training (initial weights, denoising noise): every image derives from its own seed.
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-
-def _restore_rng(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["cpu"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
 
 
 def _sync_folder(folder: Path) -> None:

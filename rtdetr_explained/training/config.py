@@ -1,50 +1,76 @@
-"""Everything that fixes a training run."""
+"""Everything that fixes a training run: the fields are the options of `train` and the keys of its TOML files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rtdetr_explained.errors import InputError
+
+LENGTHS = ("epochs", "steps", "images")
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its help text."""
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """A training run; the defaults suit `nano` on a two-core CPU.
 
-    `images` is the length of the run, counted over all resumes; `side` the input size in pixels (0: the model's own).
-    The learning rate rises over `warmup` steps, stays flat until `flat_fraction` of the run and then falls along a
-    cosine. `ema_warmup` is in steps: the average spans about e^(step / ema_warmup) steps, at most 1 / (1 − ema_decay).
-    `bf16` runs the network, never the losses, in bfloat16. `evaluate_every` is in images; 0 evaluates at the end only.
+    The length is one of `epochs`, `steps` and `images`, counted over all resumes. The learning rate rises over `warmup`
+    steps, stays flat until `flat_fraction` of the run and then falls along a cosine. The average of the weights spans
+    about e^(step / ema_warmup) steps, at most 1 / (1 − ema_decay). Raises InputError for a value out of range.
     """
 
-    out: Path
-    model: str = "nano"
-    images: int = 60_000
-    batch: int = 16
-    side: int = 0
-    lr: float = 4e-4
-    backbone_lr_factor: float = 1.0
-    weight_decay: float = 1e-4
-    decay_biases: bool = False
-    warmup: int = 300
-    flat_fraction: float = 0.5
-    clip: float = 0.5
-    ema_decay: float = 0.9995
-    ema_warmup: float = 500.0
-    seed: int = 0
-    device: str = "cpu"
-    bf16: bool = False
-    threads: int = 2
-    workers: int = 1
-    checkpoint_minutes: float = 5.0
-    evaluate_every: int = 5_000
-    evaluate_scenes: int = 200
-    resume: bool = False
+    out: Path = field(metadata={"help": "folder of the run: checkpoint, logs, plot and, at the end, the weights"})
+    model: str = option("nano", "architecture, a name from `models`")
+    weights: str = option("", "weights to begin with: a name from `models` or a file; by default random ones")
+    data: str = option("shapes", "shapes (generated scenes), a COCO JSON file, or a folder of Pascal VOC XML files")
+    val: str = option("", "COCO JSON file or VOC folder to evaluate on; by default only shapes are evaluated")
+    val_images: str = option("", "folder of its pictures, found by itself where usual")
+    folder: str = option("", "folder of the pictures, the same as --images FOLDER")
+    strict: bool = option(False, "stop at the first mistake in the data instead of counting it")
+    epochs: int = option(0, "length of the run in passes over the data")
+    steps: int = option(0, "length of the run in steps of one batch")
+    images: int = option(0, "length of the run in images; or the folder of the pictures, found by itself where usual")
+    batch: int = option(16, "images per step, over all processes together")
+    side: int = option(0, "side of the input in pixels, a multiple of 32; 0 is the model's own")
+    augment: bool = option(True, "change colours of photographs, zoom out and crop; they are always flipped")
+    multi_scale: bool = option(False, "another input size for each batch, 0.75 to 1.25 of the side")
+    weak_epochs: int = option(0, "last epochs without augmentation (but the flip) and multi-scale")
+    denoising: bool = option(True, "train with contrastive denoising queries")
+    lr: float = option(4e-4, "learning rate")
+    backbone_lr_factor: float = option(1.0, "factor on the learning rate of the backbone")
+    weight_decay: float = option(1e-4, "weight decay, never of normalisation layers")
+    decay_biases: bool = option(False, "let the biases of all other layers decay")
+    warmup: int = option(300, "steps over which the learning rate rises")
+    flat_fraction: float = option(0.5, "part of the run after which the learning rate falls; 1 never")
+    clip: float = option(0.5, "largest norm of the gradient")
+    ema_decay: float = option(0.9995, "share that the average of the weights keeps at each step")
+    ema_warmup: float = option(500.0, "steps over which that share rises")
+    seed: int = option(0, "seed of everything random")
+    device: str = option("cpu", "cpu, cuda or mps")
+    bf16: bool = option(False, "run the network, never the losses, in bfloat16")
+    threads: int = option(2, "CPU threads of the network")
+    workers: int = option(1, "processes that prepare images; 0 prepares them between the steps")
+    checkpoint_minutes: float = option(5.0, "minutes between two checkpoints")
+    evaluate_every: int = option(5_000, "images between two evaluations; 0 evaluates at the end only")
+    evaluate_images: int = option(200, "held-out images to evaluate on during training")
+    resume: bool = option(False, "continue the run in that folder")
 
     def __post_init__(self) -> None:
-        for name in ("images", "batch", "threads", "evaluate_scenes"):
+        for name in ("batch", "threads", "evaluate_images"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give a whole number of at least 1.")
-        if self.images < self.batch:
+        for name in ("weak_epochs", "workers", "warmup", "seed", "evaluate_every", *LENGTHS):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; give a whole number that is not negative.")
+        given = [name for name in LENGTHS if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(given) + " are given" if given else "no length is given"
+            raise InputError(f"A run needs one of epochs, steps or images, but {found}; give exactly one.")
+        if self.images and self.images < self.batch:
             raise InputError(f"{self.images} images do not fill one batch of {self.batch}; give more images.")
         if self.side < 0 or self.side % 32:
             raise InputError(f"side is {self.side} pixels; give a multiple of 32.")

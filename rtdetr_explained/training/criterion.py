@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rtdetr_explained.training.boxes import cxcywh_to_xyxy, overlap
+from rtdetr_explained.training.distributed import mean_over_processes
 from rtdetr_explained.training.matcher import Match, Prediction, Target, match
 
 # RT-DETR, table of hyper-parameters: weights of the three losses, and alpha and gamma of the varifocal loss.
@@ -26,7 +27,8 @@ def criterion(outputs: Mapping[str, Any], targets: Sequence[Target]) -> dict[str
     """
     labels = torch.cat([target["labels"] for target in targets])
     boxes = torch.cat([target["boxes"] for target in targets]).float()
-    num_boxes = max(len(labels), 1)
+    # The mean over all processes: their gradients are averaged, so each must divide by the same number.
+    num_boxes = mean_over_processes(torch.tensor(float(len(labels)), device=boxes.device)).clamp(min=1)
 
     matched = [Prediction(name, *_float32(layer)) for name, layer in _matched_layers(outputs)]
     terms = {}
@@ -70,7 +72,7 @@ def varifocal_loss(logits: Tensor, pairs: Match, labels: Tensor, iou: Tensor) ->
 
 
 def _layer_terms(
-    prediction: Prediction, pairs: Match, labels: Tensor, boxes: Tensor, num_boxes: int
+    prediction: Prediction, pairs: Match, labels: Tensor, boxes: Tensor, num_boxes: Tensor
 ) -> dict[str, Tensor]:
     """The three weighted losses of one layer; labels and boxes are those of all images, concatenated."""
     if prediction.logits.shape[-1] == 1:  # class-agnostic encoder head: its one column stands for every label

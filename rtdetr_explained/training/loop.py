@@ -1,221 +1,213 @@
-"""The training loop: scenes in, a trained detector out, and no way to lose more than a few minutes of it."""
+"""The training loop: images in, a trained detector out, and no way to lose more than a few minutes of it."""
 
-import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from rtdetr_explained.data.annotations import Annotations
+from rtdetr_explained.data.class_matching import with_classes
+from rtdetr_explained.data.reading import read_annotations
+from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.evaluation.photos import evaluate_photos
 from rtdetr_explained.evaluation.shapes import evaluate_shapes
-from rtdetr_explained.model.config import CONFIGS, ModelConfig
-from rtdetr_explained.model.rtdetr import RTDETR
+from rtdetr_explained.model.class_names import SHAPE_CLASSES
 from rtdetr_explained.model.weights import save_weights
-from rtdetr_explained.training.checkpoint import load_checkpoint, save_checkpoint
+from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
-from rtdetr_explained.training.criterion import criterion
-from rtdetr_explained.training.data import Batch, ShapesDataset, batches
-from rtdetr_explained.training.ema import ModelEma
-from rtdetr_explained.training.log import append_row, start_log
-from rtdetr_explained.training.optimizer import (
-    largest_gradient,
-    learning_rate_factor,
-    parameter_groups,
-    set_learning_rate,
-)
+from rtdetr_explained.training.data import PhotoDataset, ShapesDataset, batches
+from rtdetr_explained.training.distributed import Processes, joined, mean_over_processes
+from rtdetr_explained.training.log import append_row, open_tensorboard, start_log, write_scalars
+from rtdetr_explained.training.plot import save_summary
+from rtdetr_explained.training.run import Run, checkpoint_path, restore, save, start_run
+from rtdetr_explained.training.step import KINDS, PARTS, train_step
 
-KINDS = ("vfl", "bbox", "giou")
-PARTS = ("last", "aux", "enc", "dn")
 LOG_COLUMNS = ("step", "images", "seconds", "lr", "loss", *KINDS, *PARTS, "grad_norm")
 METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR")
 EVALUATION_COLUMNS = ("step", "images", "seconds", *METRICS)
 
 
-class TrainingStopped(RuntimeError):
-    """The run cannot go on; the message is a sentence, and the last checkpoint is intact."""
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from: classes, annotations (None: generated shapes), and its length in images.
 
+    `held_out` are the photographs to evaluate on, if any. From image `weak_from` on there is neither strong
+    augmentation nor multi-scale.
+    """
 
-@dataclass
-class Run:
-    """Everything that changes while training; a checkpoint is this plus the random generators."""
+    class_names: tuple[str, ...]
+    annotations: Annotations | None
+    held_out: Annotations | None
+    epoch_images: int
+    total_images: int
+    weak_from: int
 
-    model: RTDETR
-    ema: ModelEma[RTDETR]
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    images: int = 0
-    seconds: float = 0.0  # of training, over all resumes
+    def dataset(self, size: tuple[int, int], seed: int, augment: bool) -> Dataset:
+        """The training images at size (height, width)."""
+        if self.annotations is None:
+            return ShapesDataset(size)
+        return PhotoDataset(self.annotations, size, seed, self.epoch_images, self.weak_from if augment else 0)
 
 
 def train(config: TrainConfig) -> Run:
-    """Train as configured, writing checkpoint.pt, log.csv and evaluation.csv into `config.out`.
+    """Train as configured, writing checkpoint.pt, log.csv, evaluation.csv and summary.svg into `config.out`.
 
     A finished run also leaves its averaged weights in float16, named after the model, for `rtdetr_explained.load`.
     Ctrl-C and SIGTERM end the run after the current step with a checkpoint. A resumed run goes on exactly as if it
-    had not been interrupted, and may be given more images. Raises TrainingStopped when the loss or a gradient becomes
-    NaN or infinite, and InputError for an unknown model or an unusable folder or checkpoint.
+    had not been interrupted, and may be given more images. Started by `torchrun`, all processes share every batch and
+    the first one writes; the folder must then be one that all machines see. Raises TrainingStopped when the loss or a
+    gradient becomes NaN or infinite or another process ends, and InputError for unusable input.
     """
+    with joined(config.device) as processes:
+        return _train(config, processes)
+
+
+def _train(config: TrainConfig, processes: Processes) -> Run:
+    if config.batch % processes.size:
+        raise InputError(f"A batch of {config.batch} cannot be shared by {processes.size} processes; give a multiple.")
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     config.out.mkdir(parents=True, exist_ok=True)
     path = checkpoint_path(config)
     if path.exists() and not config.resume:
         raise InputError(f"{path} exists already; add --resume to continue that run, or choose another folder.")
-    size = _model_config(config).image_size
-    run = start_run(config)
+    processes.wait()  # until all have looked
+    report = Report(strict=config.strict)
+    material = read_material(config, report)
+    run = start_run(config, material.class_names, processes)
     if config.resume:
         restore(run, load_checkpoint(path), config)
-    else:
+        if run.images + config.batch > material.total_images:
+            raise InputError(f"The run in {config.out} has seen all its {run.images} images; make it longer to go on.")
+    elif processes.first:
         save(run, config)  # a folder that cannot be written shows now, not after the first minutes of work
-    total_steps = run.step + (config.images - run.images) // config.batch
-
-    log, evaluations = config.out / "log.csv", config.out / "evaluation.csv"
-    start_log(log, LOG_COLUMNS, run.step)
-    start_log(evaluations, EVALUATION_COLUMNS, run.step)
-    saved = time.monotonic()
-    data = batches(ShapesDataset(size), run.images, config.images, config.batch, config.workers)
-    bar = tqdm(total=config.images, initial=run.images, unit="img", mininterval=1 if sys.stderr.isatty() else 30)
-    with stop_signals() as stop_asked, bar:
-        began = time.monotonic()
-        for batch in data:
-            row = train_step(run, batch, config, total_steps)
-            now = time.monotonic()
-            run.seconds, began = run.seconds + now - began, now
-            where = {"step": run.step, "images": run.images, "seconds": run.seconds}
-            append_row(log, LOG_COLUMNS, {**where, **row})
-            bar.set_postfix({k: f"{row[k]:.3g}" for k in ("loss", *KINDS)}, refresh=False)
-            bar.update(config.batch)
-            last = run.step == total_steps
-            if last or _crosses(config.evaluate_every, run.images, config.batch):
-                metrics = evaluate_shapes(run.ema.module, range(config.evaluate_scenes), size, config.batch)
-                known = {name: metrics[name] for name in METRICS}
-                append_row(evaluations, EVALUATION_COLUMNS, {**where, **known})
-                bar.write(f"{run.images} images: " + ", ".join(f"{k} {_text(v)}" for k, v in known.items()))
-                began = time.monotonic()
-            if last or stop_asked() or time.monotonic() - saved > 60 * config.checkpoint_minutes:
-                save(run, config)
-                saved = time.monotonic()
-            if stop_asked():
-                bar.write(f"Stopped at step {run.step}, {run.images} images; the checkpoint is in {path}.")
-                break
-    if run.step == total_steps:
-        average = run.ema.module
-        save_weights(config.out / f"{config.model}.safetensors", average.state_dict(), average.config, torch.float16)
+    total_steps = run.step + (material.total_images - run.images) // config.batch
+    with stop_signals() as stop_asked:
+        _steps(run, config, material, report, total_steps, processes, stop_asked)
+    run.complete = run.step == total_steps
+    if processes.first:
+        save_summary(config.out)
+        if run.complete:
+            average = run.ema.module
+            save_weights(
+                config.out / f"{config.model}.safetensors", average.state_dict(), average.config, torch.float16
+            )
+        for line in report.lines():
+            print(line, file=sys.stderr)
     return run
 
 
-def train_step(run: Run, batch: Batch, config: TrainConfig, total_steps: int) -> dict[str, float]:
-    """One step: forward, losses, backward, clip, update, average. Returns what `log.csv` holds of it."""
-    device = torch.device(config.device)
-    images = batch.images.to(device).to(torch.float32, memory_format=torch.channels_last) / 255
-    targets = [{name: value.to(device) for name, value in target.items()} for target in batch.targets]
-    factor = learning_rate_factor(run.step, total_steps, config.warmup, config.flat_fraction)
-    set_learning_rate(run.optimizer, factor)
+def _steps(
+    run: Run,
+    config: TrainConfig,
+    material: Material,
+    report: Report,
+    total_steps: int,
+    processes: Processes,
+    stop_asked: Callable[[], bool],
+) -> None:
+    """All steps of the run, or those until it is asked to stop."""
+    size, device = run.model.config.image_size, next(run.model.parameters()).device
+    dataset = material.dataset(size, run.seed, config.augment)
+    data = batches(dataset, run.images, material.total_images, config.batch, config.workers, processes)
+    log, evaluations = config.out / "log.csv", config.out / "evaluation.csv"
+    board = None
+    if processes.first:
+        start_log(log, LOG_COLUMNS, run.step)
+        start_log(evaluations, EVALUATION_COLUMNS, run.step)
+        board = open_tensorboard(config.out, run.step)
+    bar = tqdm(
+        total=material.total_images,
+        initial=run.images,
+        unit="img",
+        mininterval=1 if sys.stderr.isatty() else 30,
+        disable=not processes.first,
+    )
+    saved = began = time.monotonic()
+    with bar:
+        for batch in data:
+            for problem in batch.problems:
+                report.add("bad_image", problem)
+            multi_scale = config.multi_scale and run.images < material.weak_from
+            row = train_step(run, batch, config, total_steps, multi_scale, processes)
+            # All must stop after the same step, and a signal may reach them at different ones.
+            stop = mean_over_processes(torch.tensor(float(stop_asked()), device=device)).item() > 0
+            if processes.first:
+                now = time.monotonic()
+                run.seconds, began = run.seconds + now - began, now
+                where = {"step": run.step, "images": run.images, "seconds": run.seconds}
+                append_row(log, LOG_COLUMNS, {**where, **row})
+                write_scalars(board, "train", row, run.step)
+                bar.set_postfix({k: f"{row[k]:.3g}" for k in ("loss", *KINDS)}, refresh=False)
+                bar.update(config.batch)
+                last = run.step == total_steps
+                if last or _crosses(config.evaluate_every, run.images, config.batch):
+                    known = evaluate(run, config, material, report)
+                else:
+                    known = {}
+                if known:
+                    append_row(evaluations, EVALUATION_COLUMNS, {**where, **known})
+                    write_scalars(board, "evaluation", known, run.step)
+                    bar.write(f"{run.images} images: " + ", ".join(f"{k} {_text(v)}" for k, v in known.items()))
+                    began = time.monotonic()
+                if last or stop or time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                    save(run, config)
+                    saved = time.monotonic()
+                if stop:
+                    bar.write(f"Stopped at step {run.step}, {run.images} images; the checkpoint is in {config.out}.")
+            if stop:
+                break
+    if board is not None:
+        board.close()
 
-    run.model.train()
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bf16):
-        outputs = run.model(images, targets)
-    try:
-        terms = criterion(outputs, targets)
-    except FloatingPointError as error:
-        raise TrainingStopped(_stop_message(run, batch, str(error), "the step before, after clipping")) from error
-    loss = torch.stack(list(terms.values())).sum()
-    if not loss.isfinite():
-        bad = ", ".join(name for name, term in terms.items() if not term.isfinite())
-        raise TrainingStopped(
-            _stop_message(run, batch, f"The loss is not finite ({bad}).", "the step before, after clipping")
+
+def evaluate(run: Run, config: TrainConfig, material: Material, report: Report) -> dict[str, float | None]:
+    """Metrics of the averaged weights on held-out scenes or photographs; none when there are no such photographs."""
+    model, size = run.ema.module, run.model.config.image_size
+    if material.held_out is not None:
+        metrics = evaluate_photos(model, material.held_out, size, config.batch, report)
+    elif material.annotations is None:
+        metrics = evaluate_shapes(model, range(config.evaluate_images), size, config.batch)
+    else:
+        return {}
+    return {name: metrics[name] for name in METRICS}
+
+
+def read_material(config: TrainConfig, report: Report) -> Material:
+    """Read the data asked for and work out how long the run is; raises InputError when they do not fit together."""
+    annotations, class_names, epoch_images = None, SHAPE_CLASSES, 0
+    if config.data == "shapes":
+        if config.epochs:
+            raise InputError("Generated shapes have no epochs; give the length of the run as steps or images.")
+    else:
+        annotations = read_annotations(Path(config.data), Path(config.folder) if config.folder else None, report)
+        class_names = annotations.class_names
+        epoch_images = len(annotations.images) // config.batch * config.batch
+        if not epoch_images:
+            raise InputError(
+                f"The {len(annotations.images)} images of {config.data} do not fill one batch of {config.batch}; "
+                "give a smaller batch."
+            )
+    held_out = None
+    if config.val:
+        held_out = read_annotations(Path(config.val), Path(config.val_images) if config.val_images else None, report)
+        held_out = with_classes(
+            replace(held_out, images=held_out.images[: config.evaluate_images]), class_names, report
         )
-    run.optimizer.zero_grad(set_to_none=True)  # not earlier: the message above reads the last step's gradients
-    loss.backward()
-    try:
-        norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip, error_if_nonfinite=True)
-    except RuntimeError as error:
-        raise TrainingStopped(_stop_message(run, batch, "A gradient is not finite.", "this step")) from error
-    run.optimizer.step()
-    run.ema.update(run.model)
-    run.step += 1
-    run.images += len(batch.images)
-    return {"lr": config.lr * factor, "loss": loss.item(), **summed(terms), "grad_norm": norm.item()}
-
-
-def summed(terms: dict[str, Tensor]) -> dict[str, float]:
-    """The loss terms added up twice: by kind (vfl, bbox, giou) and by part (last, aux, enc, dn)."""
-    values = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
-    sums: dict[str, float] = dict.fromkeys((*KINDS, *PARTS), 0.0)
-    for name, value in values.items():  # loss_vfl, loss_vfl_aux_0, …
-        _, kind, *suffix = name.split("_")
-        sums[kind] += value
-        sums[suffix[0] if suffix else "last"] += value
-    return sums
-
-
-def start_run(config: TrainConfig) -> Run:
-    """A run at step 0: initial weights, their average, and the optimiser."""
-    model = RTDETR(_model_config(config)).to(config.device)
-    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    ema = ModelEma(model, config.ema_decay, config.ema_warmup)
-    groups = parameter_groups(model, config.lr, config.weight_decay, config.backbone_lr_factor, config.decay_biases)
-    return Run(model, ema, torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=config.device != "mps"))
-
-
-def checkpoint_path(config: TrainConfig) -> Path:
-    """Where a run keeps its one checkpoint."""
-    return config.out / "checkpoint.pt"
-
-
-def save(run: Run, config: TrainConfig) -> None:
-    """Write the checkpoint; raises TrainingStopped when the disk refuses, with the previous one in place."""
-    try:
-        save_checkpoint(checkpoint_path(config), snapshot(run, config))
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-        raise TrainingStopped(
-            f"The checkpoint of step {run.step} could not be written to {config.out} ({error}); the one before it is "
-            "intact. Make room and resume."
-        ) from error
-
-
-def snapshot(run: Run, config: TrainConfig) -> dict:
-    """What a checkpoint holds. `model_config` lets its reader build the model without knowing the run."""
-    return {
-        "model_config": asdict(run.model.config),
-        "train_config": {**asdict(config), "out": str(config.out)},
-        "model": run.model.state_dict(),
-        "ema": {"module": run.ema.module.state_dict(), "updates": run.ema.updates},
-        "optimizer": run.optimizer.state_dict(),
-        "step": run.step,
-        "images": run.images,
-        "seconds": run.seconds,
-    }
-
-
-def restore(run: Run, state: dict, config: TrainConfig) -> None:
-    """Continue from a checkpoint; raises InputError when it belongs to another model or has seen all the images."""
-    saved = ModelConfig(**state["model_config"])
-    if replace(saved, image_size=run.model.config.image_size) != run.model.config:
-        raise InputError(f"The checkpoint in {config.out} is of another model; resume with the same --model.")
-    if state["images"] + config.batch > config.images:
-        raise InputError(
-            f"The run in {config.out} has seen all its {state['images']} images; give more --images to go on."
-        )
-    run.model.load_state_dict(state["model"])
-    run.ema.module.load_state_dict(state["ema"]["module"])
-    run.ema.updates = state["ema"]["updates"]
-    rates = [(group["initial_lr"], group["weight_decay"]) for group in run.optimizer.param_groups]
-    run.optimizer.load_state_dict(state["optimizer"])
-    for group, (initial_lr, weight_decay) in zip(run.optimizer.param_groups, rates, strict=True):
-        group["initial_lr"], group["weight_decay"] = initial_lr, weight_decay  # as now asked for, not as saved
-    run.step, run.images, run.seconds = state["step"], state["images"], state["seconds"]
+    total = config.images or config.steps * config.batch or config.epochs * epoch_images
+    weak_from = max(0, total - config.weak_epochs * epoch_images)
+    return Material(class_names, annotations, held_out, epoch_images, total, weak_from)
 
 
 @contextmanager
-def stop_signals() -> Iterator:
+def stop_signals() -> Iterator[Callable[[], bool]]:
     """Turn Ctrl-C and SIGTERM into a question: within the block, the function given tells whether one has come."""
     came = []
     before = {s: signal.signal(s, lambda number, frame: came.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -226,13 +218,6 @@ def stop_signals() -> Iterator:
             signal.signal(number, handler)
 
 
-def _model_config(config: TrainConfig) -> ModelConfig:
-    if config.model not in CONFIGS:
-        raise InputError(f"There is no model {config.model!r}; choose one of {', '.join(CONFIGS)}.")
-    model = CONFIGS[config.model]
-    return replace(model, image_size=(config.side, config.side)) if config.side else model
-
-
 def _crosses(every: int, images: int, batch: int) -> bool:
     """Whether the last batch reached a multiple of `every` images."""
     return every > 0 and images // every > (images - batch) // every
@@ -240,12 +225,3 @@ def _crosses(every: int, images: int, batch: int) -> bool:
 
 def _text(metric: float | None) -> str:
     return "none" if metric is None else f"{metric:.3f}"
-
-
-def _stop_message(run: Run, batch: Batch, what: str, when: str) -> str:
-    name, size = largest_gradient(run.model)
-    largest = f"{size:.3g} in {name}" if math.isfinite(size) else f"not finite, first in {name}"
-    return (
-        f"Training stopped at step {run.step + 1} on {', '.join(batch.names)}: {what} Largest gradient of {when}: "
-        f"{largest}. The last checkpoint is kept; resume it with a lower learning rate."
-    )

@@ -9,14 +9,10 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.training.checkpoint import load_checkpoint, save_checkpoint
 
 
-def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path):
+def test_what_is_saved_comes_back(tmp_path: Path):
     path = tmp_path / "checkpoint.pt"
-    torch.manual_seed(5)
     save_checkpoint(path, {"step": 7, "size": (64, 96), "weights": {"a": torch.arange(3.0)}})
-    expected = torch.rand(4)
-    torch.manual_seed(99)
     state = load_checkpoint(path)
-    assert torch.equal(torch.rand(4), expected)
     assert (state["step"], state["size"]) == (7, (64, 96))
     assert torch.equal(state["weights"]["a"], torch.arange(3.0))
 

@@ -4,43 +4,31 @@ import math
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_model import TINY
 from torch import Tensor
 
-from rtdetr_explained.data.shapes import SceneConfig, generate_scene
+from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.weights import load_weights
-from rtdetr_explained.training import loop, shapes_run
+from rtdetr_explained.training import loop, step
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import ShapesDataset, batches
-from rtdetr_explained.training.loop import TrainingStopped, summed, train
-
-TINY = replace(
-    CONFIGS["nano"],
-    name="tiny",
-    width=8,
-    hidden_dim=32,
-    encoder_ffn_dim=32,
-    decoder_dim=32,
-    decoder_ffn_dim=32,
-    num_heads=4,
-    num_layers=2,
-    num_queries=20,
-    num_denoising=10,
-    image_size=(64, 64),
-)
+from rtdetr_explained.training.loop import train
+from rtdetr_explained.training.run import Run, TrainingStopped, start_run
+from rtdetr_explained.training.step import summed, train_step
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     monkeypatch.setitem(CONFIGS, "tiny", TINY)
     return TrainConfig(
-        out=tmp_path / "run", model="tiny", images=16, batch=4, warmup=2, threads=1, workers=0, evaluate_scenes=4
+        out=tmp_path / "run", model="tiny", images=16, batch=4, warmup=2, threads=1, workers=0, evaluate_images=4
     )
 
 
@@ -55,9 +43,8 @@ def without_time(log: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def interrupt_at(step: int, how: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Do something just before a training step begins."""
-    train_step = loop.train_step
 
-    def interrupted(run: loop.Run, *arguments: object) -> dict[str, float]:
+    def interrupted(run: Run, *arguments: object) -> dict[str, float]:
         if run.step == step:
             how()
         return train_step(run, *arguments)  # type: ignore[arg-type]
@@ -72,8 +59,8 @@ def test_a_run_writes_its_numbers_and_a_checkpoint(config: TrainConfig):
     assert [row["images"] for row in evaluations] == ["8", "16"]
     for row in log:
         loss = float(row["loss"])
-        assert sum(float(row[kind]) for kind in loop.KINDS) == pytest.approx(loss, rel=1e-4)
-        assert sum(float(row[part]) for part in loop.PARTS) == pytest.approx(loss, rel=1e-4)
+        assert sum(float(row[kind]) for kind in step.KINDS) == pytest.approx(loss, rel=1e-4)
+        assert sum(float(row[part]) for part in step.PARTS) == pytest.approx(loss, rel=1e-4)
     assert float(log[0]["lr"]) == pytest.approx(config.lr / 2)
     assert all(0 <= float(row["AP50"]) <= 1 for row in evaluations)
     state = loop.load_checkpoint(config.out / "checkpoint.pt")
@@ -93,10 +80,9 @@ def test_a_finished_run_leaves_weights_that_load(config: TrainConfig):
 
 
 def test_training_on_the_same_scenes_reduces_the_loss(config: TrainConfig):
-    torch.manual_seed(0)
-    run = loop.start_run(replace(config, lr=2e-3))
+    run = start_run(replace(config, lr=2e-3), SHAPE_CLASSES)
     (batch,) = batches(ShapesDataset((64, 64)), 0, 4, 4, workers=0)
-    losses = [loop.train_step(run, batch, replace(config, lr=2e-3), total_steps=1000)["loss"] for _ in range(30)]
+    losses = [train_step(run, batch, replace(config, lr=2e-3), total_steps=1000)["loss"] for _ in range(30)]
     assert losses[-1] < 0.85 * losses[0]
 
 
@@ -138,7 +124,7 @@ def test_steps_after_the_last_checkpoint_are_repeated_not_logged_twice(
 
 def test_a_resumed_run_may_be_longer_and_at_another_size(config: TrainConfig):
     train(config)
-    with pytest.raises(InputError, match="give more --images"):
+    with pytest.raises(InputError, match="make it longer"):
         train(replace(config, resume=True))
     run = train(replace(config, resume=True, images=28, side=96, lr=1e-3))
     assert (run.step, run.images) == (7, 28)
@@ -159,14 +145,14 @@ def test_an_existing_run_is_neither_overwritten_nor_mixed_up(config: TrainConfig
 
 
 def test_a_nan_stops_the_run_and_leaves_the_last_good_checkpoint(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
-    criterion = loop.criterion
+    criterion = step.criterion
 
     def poisoned(outputs: dict, targets: list) -> dict[str, Tensor]:
         terms = criterion(outputs, targets)
         return {**terms, "loss_giou": terms["loss_giou"] * math.nan} if poison else terms
 
     poison: list[bool] = []
-    monkeypatch.setattr(loop, "criterion", poisoned)
+    monkeypatch.setattr(step, "criterion", poisoned)
     interrupt_at(3, lambda: poison.append(True), monkeypatch)
     with pytest.raises(TrainingStopped) as stopped:
         train(replace(config, checkpoint_minutes=1e-9))
@@ -181,18 +167,18 @@ def test_a_nan_stops_the_run_and_leaves_the_last_good_checkpoint(config: TrainCo
 
 
 def test_nan_weights_and_infinite_gradients_stop_the_run_too(config: TrainConfig):
-    run = loop.start_run(config)
+    run = start_run(config, SHAPE_CLASSES)
     (batch,) = batches(ShapesDataset((64, 64)), 0, 4, 4, workers=0)
     weight = run.model.get_parameter("decoder.bbox_heads.0.layers.0.weight")
     hook = weight.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(TrainingStopped, match=r"gradient is not finite.*this step: not finite, first in decoder.bbox"):
-        loop.train_step(run, batch, config, total_steps=10)
+        train_step(run, batch, config, total_steps=10)
     hook.remove()
     assert run.step == 0
     with torch.no_grad():
         run.model.get_parameter("decoder.score_heads.0.bias")[0] = math.nan
     with pytest.raises(TrainingStopped, match="part 'aux_0'"):
-        loop.train_step(run, batch, config, total_steps=10)
+        train_step(run, batch, config, total_steps=10)
 
 
 def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(
@@ -208,7 +194,7 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(
 
 
 def test_bfloat16_trains_and_the_losses_stay_float32(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
-    criterion = loop.criterion
+    criterion = step.criterion
     seen: set[torch.dtype] = set()
 
     def watching(outputs: dict, targets: list) -> dict[str, Tensor]:
@@ -216,7 +202,7 @@ def test_bfloat16_trains_and_the_losses_stay_float32(config: TrainConfig, monkey
         seen.update(term.dtype for term in terms.values())
         return terms
 
-    monkeypatch.setattr(loop, "criterion", watching)
+    monkeypatch.setattr(step, "criterion", watching)
     run = train(replace(config, images=8, bf16=True))
     assert seen == {torch.float32}
     assert all(parameter.dtype == torch.float32 for parameter in run.model.parameters())
@@ -249,27 +235,16 @@ def test_worker_processes_make_the_scenes_of_their_numbers():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"images": 0}, {"batch": 0}, {"images": 3, "batch": 4}, {"side": 100}, {"lr": 0.0}, {"flat_fraction": 1.5}],
+    [
+        {"images": -1},
+        {"steps": 5},
+        {"batch": 0},
+        {"images": 3, "batch": 4},
+        {"side": 100},
+        {"lr": 0.0},
+        {"flat_fraction": 1.5},
+    ],
 )
 def test_unusable_settings_are_refused(wrong: dict):
     with pytest.raises(InputError, match=next(iter(wrong))):
-        TrainConfig(out=Path("run"), **wrong)
-
-
-def test_the_command_line_sets_every_field(tmp_path: Path, capsys: pytest.CaptureFixture):
-    parsed = shapes_run.parse(["--out", str(tmp_path), "--images", "32", "--lr", "1e-3", "--bf16", "--resume"])
-    assert parsed == TrainConfig(out=tmp_path, images=32, lr=1e-3, bf16=True, resume=True)
-    with pytest.raises(SystemExit):
-        shapes_run.parse(["--help"])
-    text = capsys.readouterr().out
-    assert all("--" + field.name.replace("_", "-") in text for field in fields(TrainConfig))
-
-
-def test_the_command_says_what_is_wrong_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-):
-    monkeypatch.setattr("sys.argv", ["shapes_run", "--out", str(tmp_path), "--resume"])
-    assert shapes_run.main() == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "no checkpoint" in error
+        TrainConfig(out=Path("run"), **{"images": 100, **wrong})

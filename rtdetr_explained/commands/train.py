@@ -1,0 +1,81 @@
+"""`rtdetr-explained train`: train or fine-tune a model on generated scenes, a COCO file or a Pascal VOC folder."""
+
+import argparse
+import sys
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.training.config import LENGTHS, TrainConfig
+
+if TYPE_CHECKING:
+    from rtdetr_explained.training.run import Run
+
+DESCRIPTION = """Train a model, or fine-tune one with --weights; its classes become those of the data. What is not given
+here comes from --config, else from the published recipe of the model. Under torchrun all processes share each batch."""
+SHORT = {"out": "-o"}
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command, with one option for each setting of a run."""
+    command = commands.add_parser("train", help="train or fine-tune a model", description=DESCRIPTION)
+    command.add_argument(
+        "--config", metavar="FILE|NAME", help="a TOML file of settings, or a recipe: nano, r18, r50, …"
+    )
+    for field in fields(TrainConfig):
+        names = [*filter(None, [SHORT.get(field.name)]), "--" + field.name.replace("_", "-")]
+        text = field.metadata["help"] + _default(field)
+        if field.type is bool:
+            kind: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        else:
+            kind = {"type": str if field.name == "images" else field.type, "metavar": _metavar(field)}
+        command.add_argument(*names, default=argparse.SUPPRESS, help=text, **kind)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; 1 for a run that had to stop."""
+    try:
+        import faster_coco_eval  # noqa: F401
+        import scipy  # noqa: F401
+    except ImportError:
+        raise InputError("Training needs more packages; install rtdetr-explained[train] with pip.") from None
+    from rtdetr_explained.training.loop import train
+    from rtdetr_explained.training.run import TrainingStopped
+
+    try:
+        finished: Run = train(settings(options))
+    except TrainingStopped as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0 if finished.complete else 130
+
+
+def settings(options: argparse.Namespace) -> TrainConfig:
+    """What was given, over what the TOML file or the model's recipe says, over the defaults."""
+    from rtdetr_explained.training.recipe import read_recipe, recipe_of
+
+    given = {field.name: getattr(options, field.name) for field in fields(TrainConfig) if hasattr(options, field.name)}
+    if not given.get("images", "0").isdecimal():
+        given["folder"] = given.pop("images")
+    elif "images" in given:
+        given["images"] = int(given["images"])
+    values = read_recipe(options.config) if options.config else recipe_of(given.get("model", TrainConfig.model))
+    if any(name in given for name in LENGTHS):
+        values = {name: value for name, value in values.items() if name not in LENGTHS}
+    values |= given
+    if "out" not in values:
+        raise InputError("A run needs a folder to write to; give one with --out FOLDER.")
+    return TrainConfig(**values)
+
+
+def _default(field: Any) -> str:
+    if field.name in ("out", *LENGTHS) or field.type is bool or field.default == "":
+        return ""
+    return f"; default {field.default}"
+
+
+def _metavar(field: Any) -> str:
+    if field.name == "images":
+        return "N|FOLDER"
+    return {int: "N", float: "X"}.get(field.type, "FOLDER" if field.name == "out" else "TEXT")

@@ -1,0 +1,116 @@
+"""A training run: how it starts, what of it is saved, and how it goes on from there."""
+
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.config import CONFIGS, ModelConfig
+from rtdetr_explained.model.rtdetr import RTDETR
+from rtdetr_explained.training.checkpoint import save_checkpoint
+from rtdetr_explained.training.config import TrainConfig
+from rtdetr_explained.training.distributed import ALONE, Processes, distribute, joined_norms
+from rtdetr_explained.training.ema import ModelEma
+from rtdetr_explained.training.initial import adopt, initial_weights
+from rtdetr_explained.training.optimizer import parameter_groups
+
+
+class TrainingStopped(RuntimeError):
+    """The run cannot go on; the message is a sentence, and the last checkpoint is intact."""
+
+
+@dataclass
+class Run:
+    """Everything that changes while training; a checkpoint is this, and randomness follows from `seed` and `step`.
+
+    `network` is what images go through: the model, or its wrapper when several processes train it.
+    """
+
+    model: RTDETR
+    network: nn.Module
+    ema: ModelEma[RTDETR]
+    optimizer: torch.optim.Optimizer
+    seed: int
+    step: int = 0
+    images: int = 0
+    complete: bool = False
+    seconds: float = 0.0  # of training, over all resumes
+
+
+def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Processes = ALONE) -> Run:
+    """A run at step 0: initial weights, their average, and the optimiser."""
+    torch.manual_seed(config.seed)
+    wanted = model_config(config)
+    state = None
+    if config.weights and not config.resume:
+        wanted, state = initial_weights(config.weights, wanted)
+    model = RTDETR(replace(wanted, class_names=class_names))
+    if state is not None:
+        for line in adopt(model, state):
+            print(line, file=sys.stderr)
+    model = model.to(processes.device(config.device))
+    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    ema = ModelEma(model, config.ema_decay, config.ema_warmup)
+    if not config.denoising:
+        model.denoising.requires_grad_(False)
+    joined_norms(model, processes)
+    groups = parameter_groups(model, config.lr, config.weight_decay, config.backbone_lr_factor, config.decay_biases)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=config.device != "mps")
+    return Run(model, distribute(model, processes), ema, optimizer, config.seed)
+
+
+def model_config(config: TrainConfig) -> ModelConfig:
+    """The architecture asked for; raises InputError when there is none of that name."""
+    if config.model not in CONFIGS:
+        raise InputError(f"There is no model {config.model!r}; choose one of {', '.join(CONFIGS)}.")
+    model = CONFIGS[config.model]
+    return replace(model, image_size=(config.side, config.side)) if config.side else model
+
+
+def checkpoint_path(config: TrainConfig) -> Path:
+    """Where a run keeps its one checkpoint."""
+    return config.out / "checkpoint.pt"
+
+
+def save(run: Run, config: TrainConfig) -> None:
+    """Write the checkpoint; raises TrainingStopped when the disk refuses, with the previous one in place."""
+    try:
+        save_checkpoint(checkpoint_path(config), snapshot(run, config))
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
+        raise TrainingStopped(
+            f"The checkpoint of step {run.step} could not be written to {config.out} ({error}); the one before it is "
+            "intact. Make room and resume."
+        ) from error
+
+
+def snapshot(run: Run, config: TrainConfig) -> dict:
+    """What a checkpoint holds. `model_config` lets its reader build the model without knowing the run."""
+    return {
+        "model_config": asdict(run.model.config),
+        "train_config": {**asdict(config), "out": str(config.out), "seed": run.seed},
+        "model": run.model.state_dict(),
+        "ema": {"module": run.ema.module.state_dict(), "updates": run.ema.updates},
+        "optimizer": run.optimizer.state_dict(),
+        "step": run.step,
+        "images": run.images,
+        "seconds": run.seconds,
+    }
+
+
+def restore(run: Run, state: dict, config: TrainConfig) -> None:
+    """Continue from a checkpoint, with the seed it began with; raises InputError when it is of another model."""
+    saved = ModelConfig(**state["model_config"])
+    if replace(saved, image_size=run.model.config.image_size) != run.model.config:
+        raise InputError(f"The checkpoint in {config.out} is of another model; resume with the same --model and data.")
+    run.model.load_state_dict(state["model"])
+    run.ema.module.load_state_dict(state["ema"]["module"])
+    run.ema.updates = state["ema"]["updates"]
+    rates = [(group["initial_lr"], group["weight_decay"]) for group in run.optimizer.param_groups]
+    run.optimizer.load_state_dict(state["optimizer"])
+    for group, (initial_lr, weight_decay) in zip(run.optimizer.param_groups, rates, strict=True):
+        group["initial_lr"], group["weight_decay"] = initial_lr, weight_decay  # as now asked for, not as saved
+    run.seed = state["train_config"]["seed"]
+    run.step, run.images, run.seconds = state["step"], state["images"], state["seconds"]

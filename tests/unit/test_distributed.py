@@ -1,0 +1,111 @@
+"""Several processes train one model: started by torchrun, as a user starts them, with gloo on the CPU."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_model import STEADY
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.config import CONFIGS
+from rtdetr_explained.training.checkpoint import load_checkpoint
+from rtdetr_explained.training.config import TrainConfig
+from rtdetr_explained.training.data import Shard
+from rtdetr_explained.training.distributed import ALONE, Processes, joined, mean_over_processes
+from rtdetr_explained.training.loop import train
+
+PROGRAM = Path(__file__).with_name("tiny_model.py")
+
+
+def losses(folder: Path) -> list[float]:
+    with open(folder / "log.csv", newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def start(out: Path, *options: str) -> subprocess.Popen:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    common = ["--threads", "1", "--workers", "0", "--evaluate-images", "1", "--evaluate-every", "0", "--batch", "8"]
+    command = [*torchrun, str(PROGRAM), "train", "--out", str(out), *common, *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def test_two_processes_with_half_a_batch_learn_what_one_with_the_whole_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Shares, number of boxes, batch norms and gradients all have to agree for this, and one process has to log."""
+    monkeypatch.setitem(CONFIGS, "steady", STEADY)
+    options = ["--model", "steady", "--steps", "20", "--lr", "4e-4", "--warmup", "10", "--no-denoising"]
+    two = start(tmp_path / "two", *options)
+    one = TrainConfig(
+        out=tmp_path / "one",
+        model="steady",
+        steps=20,
+        warmup=10,
+        denoising=False,
+        batch=8,
+        threads=1,
+        workers=0,
+        evaluate_images=1,
+        evaluate_every=0,
+    )
+    train(one)
+    _, error = two.communicate(timeout=300)
+    assert two.returncode == 0, error
+    a, b = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(a) == len(b) == 20
+    assert b[:8] == pytest.approx(a[:8], rel=1e-4)
+    assert b == pytest.approx(a, rel=0.01)  # rounding grows from step to step
+    norm = "backbone.stem.0.norm.running_var"
+    states = [load_checkpoint(tmp_path / name / "checkpoint.pt")["model"] for name in ("one", "two")]
+    torch.testing.assert_close(states[0][norm], states[1][norm], rtol=0.02, atol=1e-4)
+
+
+def test_a_killed_process_ends_the_run_with_a_sentence_and_leaves_the_checkpoint(tmp_path: Path):
+    run = start(tmp_path / "run", "--model", "tiny", "--steps", "100000", "--checkpoint-minutes", "0.0001")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "log.csv").exists() or len(losses(tmp_path / "run")) < 3:
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(rank_of(run.pid, 1), signal.SIGKILL)
+    _, error = run.communicate(timeout=120)
+    assert run.returncode != 0
+    assert "another process of this run has ended" in error
+    assert "with --resume" in error
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] >= 1
+
+
+def rank_of(parent: int, rank: int) -> int:
+    """The process that torchrun started as that rank."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return sorted(pid for pid, above in pairs if above == parent)[rank]
+
+
+def test_each_process_takes_its_part_of_every_batch():
+    parts = [list(Shard(4, 15, 4, Processes(rank, 2))) for rank in range(2)]
+    assert parts == [[4, 5, 8, 9], [6, 7, 10, 11]]
+    assert list(Shard(4, 15, 4, ALONE)) == list(range(4, 12))
+
+
+def test_a_process_that_is_alone_needs_nobody():
+    with joined("cpu") as processes:
+        assert processes == ALONE
+        assert processes.first
+        processes.wait()
+        values = torch.ones(3)
+        assert mean_over_processes(values) is values
+
+
+def test_half_an_environment_of_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(InputError, match="start several processes with torchrun"), joined("cpu"):
+        pass
