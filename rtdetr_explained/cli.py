@@ -1,4 +1,4 @@
-"""The command line: `rtdetr-explained app | detect | trace | models`. Bad input: one sentence and exit code 2."""
+"""The command line, `rtdetr-explained COMMAND`. Bad input: one sentence and exit code 2."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from rtdetr_explained.commands import evaluate, train
 from rtdetr_explained.errors import InputError
 
 
@@ -65,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models that can be loaded by name")
     models.add_argument("--json", action="store_true", help="print JSON instead of a table")
     models.set_defaults(run=run_models)
+
+    evaluate.add_to(commands)
+    train.add_to(commands)
     return top
 
 
