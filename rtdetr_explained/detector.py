@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -23,7 +24,7 @@ from rtdetr_explained.model.weights import weights_hash
 from rtdetr_explained.tracing.edits import Edit, from_dict, to_dict
 from rtdetr_explained.tracing.profile import stage_profiles
 from rtdetr_explained.tracing.recorder import Recorder, install_hooks, recording
-from rtdetr_explained.tracing.rerun import plan
+from rtdetr_explained.tracing.rerun import SELECTION_EDITS, plan
 from rtdetr_explained.tracing.sites import Keep, keeper, stage_of
 from rtdetr_explained.tracing.storage import SCHEMA
 from rtdetr_explained.tracing.trace import Detection, StageProfile, Trace
@@ -85,6 +86,7 @@ class Detector:
         Raises InputError for an unusable image or size, KeyError for an unknown site.
         """
         photo = open_image(image)
+        sites = sites if isinstance(sites, str) else list(sites)
         h, w = size or self.config.image_size
         if h % 32 or w % 32 or min(h, w) < 32:
             raise InputError(f"The input size is {h} x {w}; both sides must be multiples of 32.")
@@ -104,10 +106,10 @@ class Detector:
             "torch": torch.__version__,
             "model": self.name,
             "weights_hash": self.weights_hash,
-            "config": asdict(self.config) | {"class_names": list(self.class_names)},
+            "config": json.loads(json.dumps(asdict(self.config))),
             "image": {"sha256": image_sha256(photo), "width": photo.width, "height": photo.height},
-            "input_size": [h, w],
-            "sites": sites if isinstance(sites, str) else list(sites),
+            "input_size": [int(h), int(w)],
+            "sites": sites,
             "edits": [],
             "seed": None,
         }
@@ -116,10 +118,12 @@ class Detector:
     def rerun(self, trace: Trace, edits: Sequence[Edit]) -> Trace:
         """Run again from the earliest edited stage; edits of `trace` itself are kept and the new ones come after.
 
-        The carry of the earlier stages comes from the trace. Raises InputError for a trace of other weights or an edit
-        that does not fit.
+        The carry of the earlier stages comes from the trace. Raises InputError for a trace of other weights or with
+        denoising queries, and for an edit that does not fit.
         """
         self._check_weights(trace)
+        if "denoising" in trace.meta:
+            raise InputError("A trace with denoising queries cannot be run again; re-run the one it was made from.")
         every = [from_dict(data) for data in trace.meta["edits"]] + list(edits)
         made = plan(every, self.config, self.config.num_queries)
         recorder = Recorder(self._keep_again(trace), self.device, made.editors)
@@ -147,18 +151,24 @@ class Detector:
             seed: of the noise.
 
         In the trace returned, sites of the decoder have the M denoising queries before the Q matching ones, and
-        `meta["denoising"]` tells their grouping. Raises InputError for objects that do not fit.
+        `meta["denoising"]` tells their grouping. Of the trace's edits those before the decoder stay in force. Raises
+        InputError for objects that do not fit.
         """
         self._check_weights(trace)
-        boxes, labels = np.asarray(boxes, dtype=np.float32).reshape(-1, 4), np.asarray(labels, dtype=np.int64)
-        if not len(boxes) or len(boxes) != len(labels):
-            raise InputError(f"Denoising needs objects: {len(boxes)} boxes and {len(labels)} labels were given.")
+        boxes, labels = np.asarray(boxes, dtype=np.float32), np.asarray(labels, dtype=np.int64).reshape(-1)
+        if not len(labels) or boxes.shape != (len(labels), 4):
+            raise InputError(
+                f"Denoising needs boxes (n, 4) and n labels of at least one object, not boxes {boxes.shape} and "
+                f"{len(labels)} labels."
+            )
         if len(boxes) > self.config.num_denoising:
             raise InputError(f"{len(boxes)} objects are too many; give at most {self.config.num_denoising}.")
         if labels.min() < 0 or labels.max() >= self.config.num_classes:
             raise InputError(
                 f"Labels must lie between 0 and {self.config.num_classes - 1}, the classes of {self.name}."
             )
+        if not ((boxes >= 0) & (boxes <= 1)).all():  # also true for NaN
+            raise InputError("Boxes must be given as centre, width and height between 0 and 1, in parts of the image.")
         target = {"boxes": torch.from_numpy(boxes.copy()), "labels": torch.from_numpy(labels.copy())}
         recorder = Recorder(self._keep_again(trace), self.device)
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -177,7 +187,8 @@ class Detector:
             "positive": dn["dn_positive_idx"][0].tolist(),
             "targets": {"labels": labels.tolist(), "boxes": boxes.tolist()},
         }
-        meta = trace.meta | {"denoising": facts, "seed": seed, "edits": []}
+        edits = [data for data in trace.meta["edits"] if isinstance(from_dict(data), SELECTION_EDITS)]
+        meta = trace.meta | {"denoising": facts, "seed": int(seed), "edits": edits}
         return self._finish(recorder, meta, trace.photo_jpeg, earlier=trace, later=LATER_STAGES[1:])
 
     def to_input(self, photo: Image.Image, size_hw: tuple[int, int]) -> Tensor:

@@ -8,6 +8,8 @@ the points that remain.
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from rtdetr_explained.errors import InputError
 
 Mode = Literal["zero", "renormalise"]
@@ -98,12 +100,15 @@ KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Edit)}
 
 
 def to_dict(edit: Edit) -> dict[str, Any]:
-    """The edit as plain data."""
-    return {"kind": type(edit).__name__, **asdict(edit)}
+    """The edit as plain data, ready for JSON."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in asdict(edit).items()}
+    return {"kind": type(edit).__name__, **plain}
 
 
 def from_dict(data: dict[str, Any]) -> Edit:
     """The edit back from plain data; raises InputError when it is none."""
+    if not isinstance(data, dict):
+        raise InputError(f"An edit is written as its kind and its numbers, not as {data!r}.")
     fields = dict(data)
     kind = KINDS.get(str(fields.pop("kind", None)))
     if kind is None:

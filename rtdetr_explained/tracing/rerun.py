@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from rtdetr_explained.tracing.edits import (
     DropPoint,
     DropQuery,
     Edit,
+    Mode,
     MovePoint,
     SetLayers,
     SetQueries,
@@ -25,6 +27,8 @@ from rtdetr_explained.tracing.edits import (
 from rtdetr_explained.tracing.recorder import Editor
 
 SELECTION_EDITS = (DropQuery, SetQueries, SetSelection)
+MODES = get_args(Mode)
+MAX_MOVE = 100  # widths or heights of the image
 
 
 @dataclass
@@ -66,26 +70,27 @@ def plan(edits: Sequence[Edit], config: ModelConfig, num_queries: int) -> Plan:
 
     for edit in edits:
         if isinstance(edit, DropPoint | MovePoint):
-            within("layer", edit.layer, 0, num_layers - 1)
-            within("query", edit.query, 0, num_queries - 1)
-            if edit.query in dropped:
-                raise InputError(f"Query {edit.query} is dropped by another edit, so its points cannot be edited.")
+            layer = within("layer", edit.layer, 0, num_layers - 1)
+            query = within("query", edit.query, 0, num_queries - 1)
+            if query in dropped:
+                raise InputError(f"Query {query} is dropped by another edit, so its points cannot be edited.")
             place = (
-                kept.index(edit.query),
+                kept.index(query),
                 within("head", edit.head, 0, config.num_heads - 1),
                 flat_point(edit.level, edit.point, config),
             )
-            site = "weights" if isinstance(edit, DropPoint) else "sampling_locations"
-            editor = drop_point(place, edit.mode) if isinstance(edit, DropPoint) else move(place, edit.dx, edit.dy)
-            made.editors[f"decoder.layers.{edit.layer}.cross_attn.{site}"].append(editor)
+            if isinstance(edit, DropPoint):
+                site, editor = "weights", drop_point(place, one_of("mode", edit.mode, MODES))
+            else:
+                site, editor = "sampling_locations", move(place, distance("dx", edit.dx), distance("dy", edit.dy))
+            made.editors[f"decoder.layers.{layer}.cross_attn.{site}"].append(editor)
         elif isinstance(edit, DropHead | DropLevel):
-            if edit.layer is not None:
-                within("layer", edit.layer, 0, num_layers - 1)
             if isinstance(edit, DropHead):
                 editor = drop_head(within("head", edit.head, 0, config.num_heads - 1))
             else:
-                editor = drop_points(level_points(edit.level, config), edit.mode)
-            for layer in range(num_layers) if edit.layer is None else (edit.layer,):
+                editor = drop_points(level_points(edit.level, config), one_of("mode", edit.mode, MODES))
+            layers = range(num_layers) if edit.layer is None else [within("layer", edit.layer, 0, num_layers - 1)]
+            for layer in layers:
                 made.editors[f"decoder.layers.{layer}.cross_attn.weights"].append(editor)
     return made
 
@@ -155,10 +160,17 @@ def move(place: tuple[int, int, int], dx: float, dy: float) -> Editor:
 
 
 def within(name: str, value: int, low: int, high: int) -> int:
-    """The value, or InputError when it is out of range."""
-    if not low <= value <= high:
-        raise InputError(f"The edit's {name} is {value}, but must be from {low} to {high}.")
-    return value
+    """The value, or InputError when it is no whole number or out of range."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(f"The edit's {name} is {value!r}, but must be a whole number from {low} to {high}.")
+    return int(value)
+
+
+def distance(name: str, value: float) -> float:
+    """The value, or InputError when it is no number or so large that the location would not be finite."""
+    if not isinstance(value, Real) or not abs(value) <= MAX_MOVE:  # also true for NaN
+        raise InputError(f"The edit's {name} is {value!r}, but must be a number from -{MAX_MOVE} to {MAX_MOVE}.")
+    return float(value)
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -80,12 +80,12 @@ class SiteInfo:
 
 def stage_of(name: str) -> str:
     """The slug of the stage that a site or module belongs to."""
-    if name.startswith("hybrid_encoder."):
-        return "ccff" if name.split(".")[1] in ("ccff", "p3", "p4") else "aifi"
+    parts = name.replace("[", ".").split(".")  # outputs of a module that returns several are module[0] and on
+    if parts[0] == "hybrid_encoder":
+        return "aifi" if parts[1:2] in (["input_proj"], ["p5"], ["aifi"]) else "ccff"
     if ".cross_attn" in name:
         return "deformable_attention"
-    stage = name.split(".")[0]
-    return stage if stage in STAGES else "overview"
+    return parts[0] if parts[0] in STAGES else "overview"
 
 
 def keeper(sites: str | Iterable[str], known: Iterable[str]) -> Keep:

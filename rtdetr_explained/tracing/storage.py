@@ -1,5 +1,6 @@
 """A trace as one safetensors file with a JSON manifest in its header. Loading checks it and executes nothing."""
 
+import hashlib
 import json
 import os
 from dataclasses import asdict
@@ -10,8 +11,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from rtdetr_explained.data.images import open_image
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.tracing.sites import SiteInfo
+from rtdetr_explained.tracing.edits import from_dict
+from rtdetr_explained.tracing.sites import STAGES, SiteInfo
 from rtdetr_explained.tracing.trace import StageProfile, Trace
 
 SCHEMA = 1
@@ -31,10 +34,11 @@ def save_trace(trace: Trace, path: str | os.PathLike) -> None:
         "times_ms": trace.times_ms,
         "profile": {stage: asdict(profile) for stage, profile in trace.profile.items()},
     }
+    text = json.dumps(manifest)
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        save_file(arrays, temporary, metadata={"manifest": json.dumps(manifest)})
+        save_file(arrays, temporary, metadata={"manifest": text, "sha256": digest(text, arrays)})
         os.replace(temporary, target)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
@@ -46,19 +50,30 @@ def load_trace(path: str | os.PathLike) -> Trace:
     path = Path(path)
     try:
         with safe_open(path, framework="numpy") as file:
-            manifest = json.loads((file.metadata() or {})["manifest"])
+            metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-        return from_manifest(manifest, arrays)
+        if metadata["sha256"] != digest(metadata["manifest"], arrays):
+            raise InputError("it is damaged, since its checksum is another.")
+        return from_manifest(json.loads(metadata["manifest"]), arrays)
     except FileNotFoundError:
         raise InputError(f"There is no file {path}; give the path of a trace saved with trace.save().") from None
     except InputError as error:
         raise InputError(f"{path.name} is not a usable trace: {error}") from None
     except (SafetensorError, OSError):
         raise InputError(f"{path.name} is not a usable trace: it is cut short or no safetensors file.") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path.name} is not a usable trace: its manifest is missing or malformed ({error})."
         ) from None
+
+
+def digest(manifest: str, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the manifest and the names and values of all arrays, in hexadecimal."""
+    sha256 = hashlib.sha256(manifest.encode())
+    for name in sorted(arrays):
+        sha256.update(name.encode())
+        sha256.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)
+    return sha256.hexdigest()
 
 
 def from_manifest(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Trace:
@@ -97,11 +112,26 @@ def from_manifest(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Tr
 
 def check_contents(trace: Trace) -> None:
     """Touch what every user of a trace relies on, so that a hole shows here and not later."""
-    Q, C = trace.logits.shape
-    L = len(trace.derived_values["layer_logits"])
-    if trace.boxes.shape != (Q, 4) or len(trace.class_names) != C or trace.token_indices.shape != (Q,):
-        raise InputError("its logits, boxes, tokens and class names do not fit together.")
-    if any(f"decoder.layers.{i}.boxes" not in trace.values for i in range(L)):
-        raise InputError("it lacks the boxes of a decoder layer.")
-    if len(trace.image_size) != 2 or len(trace.input_size) != 2 or not trace.photo.width:
-        raise InputError("it lacks the image or its size.")
+    (Q, C), (L, R, layer_classes) = trace.logits.shape, trace.derived_values["layer_logits"].shape
+    M = trace.meta["denoising"]["num_denoising"] if "denoising" in trace.meta else 0
+    N = sum(h * w for h, w in trace.map_sizes)
+    if not L or R != M + Q or not layer_classes == len(trace.class_names) == C:
+        raise InputError("its layers, queries and class names do not fit together.")
+    expected = {"query_selection.topk_indices": (Q,), "query_selection.anchors": (N, 4)}
+    expected |= dict.fromkeys(("decoder.boxes", "query_selection.reference_boxes"), (Q, 4))
+    expected |= {f"decoder.layers.{i}.boxes": (R, 4) for i in range(L)}
+    for name, shape in expected.items():
+        if trace.values[name].shape != shape:
+            raise InputError(f"{name} has the shape {trace.values[name].shape}, but {shape} would fit the rest.")
+    if not ((trace.token_indices >= 0) & (trace.token_indices < N)).all():
+        raise InputError("its queries come from tokens that do not exist.")
+    if not all(isinstance(side, int) and side > 0 for side in (*trace.image_size, *trace.input_size)):
+        raise InputError("the size of its image or of the network's input is no number of pixels.")
+    if trace.profile.keys() != set(STAGES) or not trace.times_ms.keys() <= set(STAGES):
+        raise InputError("its times and costs are not those of the eight stages.")
+    words = [trace.meta["model"], trace.meta["weights_hash"], *trace.class_names, *trace.meta["sites"]]
+    if not all(isinstance(word, str) for word in words):
+        raise InputError("its model, weights, classes and sites are not all named in words.")
+    for data in trace.meta["edits"]:
+        from_dict(data)
+    open_image(trace.photo_jpeg)

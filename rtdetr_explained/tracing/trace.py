@@ -181,7 +181,7 @@ class Trace:
     @property
     def photo(self) -> Image.Image:
         """The image, upright, RGB, at its own aspect; the longest side is at most 1280 px."""
-        return Image.open(io.BytesIO(self.photo_jpeg)).convert("RGB")
+        return Image.open(io.BytesIO(self.photo_jpeg), formats=("JPEG",)).convert("RGB")
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -251,12 +251,13 @@ class Trace:
         ]
 
     def query(self, index: int) -> QueryTrace:
-        """One query through all layers; raises InputError when there is no such query."""
+        """One matching query through all layers; raises InputError when there is no such query."""
         if not 0 <= index < len(self.logits):
             raise InputError(f"There is no query {index}; this trace has queries 0 to {len(self.logits) - 1}.")
         token = int(self.token_indices[index])
         level, row, col = token_place(token, self.map_sizes)
-        layers = [self.values[f"decoder.layers.{i}.boxes"][index] for i in range(self.num_layers)]
+        row_in_layers = index - len(self.logits)  # from the end: denoising queries come before the matching ones
+        layers = [self.values[f"decoder.layers.{i}.boxes"][row_in_layers] for i in range(self.num_layers)]
         return QueryTrace(
             index=index,
             token=token,
@@ -265,7 +266,7 @@ class Trace:
             col=col,
             anchor=sigmoid(self.values["query_selection.anchors"][token]),
             reference_boxes=np.stack([self.values["query_selection.reference_boxes"][index], *layers]),
-            layer_scores=self.derived.layer_scores[:, index],
+            layer_scores=self.derived.layer_scores[:, row_in_layers],
             label=int(self.labels[index]),
             score=float(self.scores[index]),
             box=self.boxes[index],

@@ -1,4 +1,4 @@
-"""What the unit tests share: a trace to draw from; tests for a GPU are left out where there is none."""
+"""What the unit tests share: one small detector and its traces; tests for a GPU are left out where there is none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,24 @@ if TYPE_CHECKING:
     from rtdetr_explained.tracing.trace import Trace
 
 
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    """A very small detector with random weights that is never changed."""
+    from random_models import random_model
+
+    from rtdetr_explained.detector import Detector
+
+    return Detector(random_model())
+
+
+@pytest.fixture(scope="session")
+def trace(detector: Detector) -> Trace:
+    """Everything about one photo, 150 px wide and 100 px high, seen at 128 x 96 px."""
+    from random_models import random_photo
+
+    return detector.trace(random_photo(100, 150), sites="all")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanting = [item for item in items if item.get_closest_marker("gpu")]
     if not wanting:
@@ -20,25 +38,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not torch.cuda.is_available():
         config.hook.pytest_deselected(items=wanting)
         items[:] = [item for item in items if item not in wanting]
-
-
-@pytest.fixture(scope="session")
-def nano_detector() -> Detector:
-    """nano with random weights, always the same ones."""
-    import torch
-
-    from rtdetr_explained.detector import Detector
-    from rtdetr_explained.model.config import CONFIGS
-    from rtdetr_explained.model.rtdetr import RTDETR
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Detector(RTDETR(CONFIGS["nano"]).eval())
-
-
-@pytest.fixture(scope="session")
-def nano_trace(nano_detector: Detector) -> Trace:
-    """The default trace of a generated scene of 320 × 200 pixels."""
-    from rtdetr_explained.data.shapes import SceneConfig, generate_scene
-
-    return nano_detector.trace(generate_scene(7, SceneConfig(size=(200, 320))).image)

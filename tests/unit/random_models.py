@@ -35,27 +35,37 @@ def random_model(config: ModelConfig = TINY, seed: int = 0) -> RTDETR:
     torch.manual_seed(seed)
     model = RTDETR(config)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d):
-            fill(module.weight, 0.5, 1.5)
+        if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d | nn.LayerNorm):
+            fill(module.weight, 0.3, 0.9)
             fill(module.bias, -0.3, 0.3)
-            fill(module.running_mean, -0.3, 0.3)
-            fill(module.running_var, 0.5, 2.0)
-        elif isinstance(module, nn.LayerNorm):
-            fill(module.weight, 0.5, 1.5)
-            fill(module.bias, -0.3, 0.3)
+    spread = 2 / config.decoder_dim**0.5
     for name, module in model.named_modules():
         if isinstance(module, MLP) and "bbox_head" in name:
-            fill(module.layers[-1].get_parameter("weight"), -0.2, 0.2)
+            fill(module.layers[-1].get_parameter("weight"), -spread, spread)
             fill(module.layers[-1].get_parameter("bias"), -0.5, 0.5)
-        elif name.endswith("sampling_offsets"):
-            fill(module.get_parameter("weight"), -0.3, 0.3)
-        elif name.endswith("attention_weights"):
-            fill(module.get_parameter("weight"), -0.3, 0.3)
-            fill(module.get_parameter("bias"), -1.0, 1.0)
+        elif name.endswith(("sampling_offsets", "attention_weights")):
+            fill(module.get_parameter("weight"), -spread, spread)
         elif "score_head" in name and isinstance(module, nn.Linear):
-            fill(module.weight, -0.5, 0.5)
+            fill(module.weight, -spread, spread)
             fill(module.bias, -2.0, 0.0)
-    return model.eval()
+    model.eval()
+    calibrate(model)
+    return model
+
+
+def calibrate(model: RTDETR) -> None:
+    """Give every norm statistics near those it would have learned; else maps grow flat and all queries alike."""
+
+    def hook(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        var, mean = torch.var_mean(inputs[0], dim=(0, 2, 3))
+        norm.get_buffer("running_mean").copy_(mean + 0.1 * var.sqrt())
+        norm.get_buffer("running_var").copy_(1.2 * var)
+
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(hook) for norm in norms]
+    run(model, random_images(2, 160, 160))
+    for handle in handles:
+        handle.remove()
 
 
 def fill(tensor: Tensor | None, low: float, high: float) -> None:
@@ -65,9 +75,10 @@ def fill(tensor: Tensor | None, low: float, high: float) -> None:
 
 
 def random_images(*shape_bhw: int, seed: int = 1) -> Tensor:
-    """B 3 H W in 0..1."""
+    """A coarse random pattern, B 3 H W in 0..1."""
     batch, height, width = shape_bhw
-    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    cells = torch.rand(batch, 3, 7, 9, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(cells, (height, width), mode="bilinear")
 
 
 def random_photo(height: int, width: int, seed: int = 1) -> np.ndarray:
