@@ -93,11 +93,15 @@ def view(trace: Trace, channel: int | None = None, scale: str = "stage") -> Ccff
     if channel is not None and not 0 <= channel < channels:
         raise InputError(f"There is no channel {channel}; the maps of the encoder have channels 0 to {channels - 1}.")
     values = {name: channel_map(trace[site].array, channel) for name, site in SITES.items() if site in trace}
+    kind, low, high = value_range(list(values.values()))
     nodes = []
     for name, site in SITES.items():
         drawn = values.get(name)
-        kind, low, high = value_range(list(values.values()) if scale == "stage" or drawn is None else [drawn])
-        nodes.append(Node(name, site, infos[site].doc, infos[site].shape, drawn, kind, low, high))
+        ends = low, high
+        if scale == "map" and drawn is not None:
+            reach = float(np.abs(drawn).max())
+            ends = (-reach, reach) if kind == "diverging" else value_range([drawn])[1:]
+        nodes.append(Node(name, site, infos[site].doc, infos[site].shape, drawn, kind, *ends))
     return CcffView(trace.image_size, channel, scale, tuple(nodes))
 
 
@@ -146,10 +150,9 @@ def drawing(view: CcffView, theme: str) -> Drawing:
     own = view.scale == "map"
     node = view.nodes[0]
     low, high = ("lowest", "highest") if own else (number(node.low), number(node.high))
-    kind = "diverging" if any(node.kind == "diverging" for node in view.nodes) else "sequential"
     left = at["N3"].x1 + 60
     extent = (left, height - 34, WIDTH - 6, height - 25)
-    marks += color_bar_marks(extent, kind, theme, low, high, what, f"range of {'each map' if own else 'all maps'}")
+    marks += color_bar_marks(extent, node.kind, theme, low, high, what, f"range of {'each map' if own else 'all maps'}")
     legend = "coloured frames go on to query selection"
     marks.append(Text(left, extent[1], legend, colors.muted, SMALL_PX, dy=28))
     panel = Panel((0, 0, 1, 1), Axis((0, WIDTH)), Axis((height, 0)), marks, ratio=1)

@@ -1,0 +1,96 @@
+"""Overview: detections, the selected query, and the stages with the trace's own shapes, times and costs."""
+
+import numpy as np
+import pytest
+from figure_checks import check_twins, plotly_trace, plotly_words
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations import overview
+from rtdetr_explained.tracing.trace import Trace
+
+
+@pytest.fixture(scope="module")
+def low(trace: Trace) -> float:
+    """A threshold that some queries pass; with random weights scores are small."""
+    return float(np.sort(trace.scores)[-8])
+
+
+def test_detections_and_stages_are_those_of_the_trace(trace: Trace, low: float) -> None:
+    view = overview.view(trace, query=5, threshold=low)
+    assert view.detections == tuple(trace.detections(low))
+    assert view.selected.query == 5
+    assert view.selected.score == pytest.approx(float(trace.scores[5]))
+    assert [d.score for d in view.best] == pytest.approx(np.sort(trace.scores)[::-1][: overview.BEST].tolist())
+    stages = {stage.slug: stage for stage in view.stages}
+    assert list(stages) == [
+        "backbone", "aifi", "ccff", "query_selection", "decoder", "deformable_attention", "denoising", "overview",
+    ]  # fmt: skip
+    for slug, ms in trace.times_ms.items():
+        assert stages[slug].time_ms == ms
+    assert stages["overview"].time_ms == pytest.approx(sum(trace.times_ms.values()))
+    assert stages["denoising"].time_ms is None
+    for slug, profile in trace.profile.items():
+        assert (stages[slug].parameters, stages[slug].flops) == (profile.parameters, profile.flops)
+
+
+def test_shapes_on_the_arrows_are_live(trace: Trace) -> None:
+    outputs = {stage.slug: stage.output for stage in overview.view(trace).stages}
+    c, h, w = trace["backbone.s4"].shape
+    assert f"S4 {c}×{h}×{w}" in outputs["backbone"]
+    assert f"N5 {'×'.join(map(str, trace['hybrid_encoder.ccff.n5'].shape))}" in outputs["ccff"]
+    tokens = sum(h * w for h, w in trace.map_sizes)
+    assert f"{len(trace.boxes)} of {tokens:,} tokens" in outputs["query_selection"]
+
+
+def test_the_selected_query_is_drawn_even_below_the_threshold(trace: Trace) -> None:
+    view = overview.view(trace, query=3, threshold=0.99)
+    assert view.detections == ()
+    figure = overview.plotly_figure(view, "light")
+    box = plotly_trace(figure, "selected query")
+    cx, cy, w, h = trace.boxes[3] * np.tile(trace.image_size, 2)
+    drawn = np.nanmin(box.x), np.nanmin(box.y), np.nanmax(box.x), np.nanmax(box.y)
+    np.testing.assert_allclose(drawn, (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), rtol=1e-3, atol=1e-3)
+
+
+def test_each_query_can_be_clicked_once(trace: Trace, low: float) -> None:
+    view = overview.view(trace, query=None, threshold=low)
+    points = plotly_trace(overview.plotly_figure(view, "dark"), "queries")
+    assert points.customdata[0] == int(np.argmax(trace.scores))
+    assert sorted(points.customdata) == sorted({d.query for d in view.detections} | {view.selected.query})
+    assert len(points.x) == len(points.customdata)
+
+
+def test_the_label_of_the_selected_query_is_always_there(trace: Trace, low: float) -> None:
+    view = overview.view(trace, query=5, threshold=low)
+    label = f"{view.selected.name} {view.selected.score:.2f}"
+    assert label in plotly_words(overview.plotly_figure(view, "light"))
+
+
+def test_bars_are_proportional_to_the_measure(trace: Trace) -> None:
+    view = overview.view(trace)
+    bars = plotly_trace(overview.plotly_figure(view, "light"), "parameters")
+    counts = np.array([stage.parameters for stage in view.stages[:-1]], float)
+    np.testing.assert_allclose(np.asarray(bars.x) / np.max(bars.x), counts / counts.max(), rtol=1e-5)
+
+
+def test_plotly_and_matplotlib_agree(trace: Trace, low: float) -> None:
+    check_twins(overview, overview.view(trace, query=5, threshold=low))
+
+
+def test_an_unknown_query_is_refused(trace: Trace) -> None:
+    with pytest.raises(InputError, match="no query 20"):
+        overview.view(trace, query=20)
+
+
+def test_words_and_table(trace: Trace, low: float) -> None:
+    view = overview.view(trace, query=5, threshold=low)
+    assert f"{len(view.detections)} detections" in overview.caption(view)
+    assert "query 5" in overview.alt_text(view)
+    assert {len(column) for column in overview.table(view).values()} == {8}
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(950, "950"), (2_802_672, "2.80 M"), (72.4e6, "72.4 M"), (3.66e11, "366 G")]
+)
+def test_counts_are_short(count: float, text: str) -> None:
+    assert overview.short(count) == text
