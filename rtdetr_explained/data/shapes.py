@@ -40,7 +40,7 @@ class SceneConfig:
     asked for. Raises `InputError` for a knob out of range.
     """
 
-    size: tuple[int, int] = (320, 320)
+    size: tuple[int, int] = (288, 288)
     count: tuple[int, int] = (3, 10)
     crowd_fraction: float = 0.08
     crowd_count: tuple[int, int] = (11, 20)

@@ -101,7 +101,7 @@ NANO = ModelConfig(
     num_queries=100,
     num_denoising=50,
     class_names=SHAPE_CLASSES,
-    image_size=(320, 320),
+    image_size=(288, 288),
 )
 
 CONFIGS = {config.name: config for config in (NANO, R18VD, R34VD, R50VD_M, R50VD, R101VD)}

@@ -199,7 +199,7 @@ def test_size_mix_decides_how_large_shapes_are(kind: int, mix: tuple[float, floa
 
 
 def test_default_scenes_hold_shapes_from_a_dozen_pixels_to_half_the_image() -> None:
-    longer = np.concatenate([s.boxes[:, 2:].max(axis=1) * 320 for s in scenes(150)])
+    longer = np.concatenate([s.boxes[:, 2:].max(axis=1) * 288 for s in scenes(150)])
     assert longer.min() < 16
     assert longer.max() > 135
     for least, most in ((0, 32), (32, 96), (96, 150)):
