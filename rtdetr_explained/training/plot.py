@@ -33,7 +33,7 @@ def summary(steps: list[dict[str, float | None]], evaluations: list[dict[str, fl
     axes[0].plot(*smoothed(images, column(steps, "loss"), window), color=LIGHT.text, label="all")
     for (part, text), color, style in zip(PARTS.items(), COLORS, STYLES, strict=True):
         axes[0].plot(*smoothed(images, column(steps, part), window), color=color, linestyle=style, label=text)
-    axes[0].set(xlabel="images", ylabel=f"loss (mean of {window} steps)", title="Losses")
+    axes[0].set(xlabel="images", ylabel="loss" if window == 1 else f"loss, mean of {window} steps", title="Losses")
     if evaluations:
         for name, color, marker in zip(("AP", "AP50", "AP_small"), LEVEL_COLORS, "os^", strict=True):
             axes[1].plot(column(evaluations, "images"), column(evaluations, name), marker, ls="-", c=color, label=name)

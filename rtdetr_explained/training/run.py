@@ -45,10 +45,10 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
     torch.manual_seed(config.seed)
     wanted = model_config(config)
     state = None
-    if config.weights and not config.resume:
+    if config.weights:
         wanted, state = initial_weights(config.weights, wanted)
     model = RTDETR(replace(wanted, class_names=class_names))
-    if state is not None:
+    if state is not None and not config.resume:
         for line in adopt(model, state):
             print(line, file=sys.stderr)
     model = model.to(processes.device(config.device))
@@ -104,7 +104,9 @@ def restore(run: Run, state: dict, config: TrainConfig) -> None:
     """Continue from a checkpoint, with the seed it began with; raises InputError when it is of another model."""
     saved = ModelConfig(**state["model_config"])
     if replace(saved, image_size=run.model.config.image_size) != run.model.config:
-        raise InputError(f"The checkpoint in {config.out} is of another model; resume with the same --model and data.")
+        raise InputError(
+            f"The checkpoint in {config.out} is of another model; resume with the same model, weights and data."
+        )
     run.model.load_state_dict(state["model"])
     run.ema.module.load_state_dict(state["ema"]["module"])
     run.ema.updates = state["ema"]["updates"]

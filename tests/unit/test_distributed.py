@@ -32,7 +32,7 @@ def start(out: Path, *options: str) -> subprocess.Popen:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     common = ["--threads", "1", "--workers", "0", "--evaluate-images", "1", "--evaluate-every", "0", "--batch", "8"]
     command = [*torchrun, str(PROGRAM), "train", "--out", str(out), *common, *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PID_FOLDER": str(out.parent)}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
@@ -74,19 +74,12 @@ def test_a_killed_process_ends_the_run_with_a_sentence_and_leaves_the_checkpoint
         assert run.poll() is None, run.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    os.kill(rank_of(run.pid, 1), signal.SIGKILL)
+    os.kill(int((tmp_path / "1").read_text()), signal.SIGKILL)
     _, error = run.communicate(timeout=120)
     assert run.returncode != 0
     assert "another process of this run has ended" in error
     assert "with --resume" in error
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] >= 1
-
-
-def rank_of(parent: int, rank: int) -> int:
-    """The process that torchrun started as that rank."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return sorted(pid for pid, above in pairs if above == parent)[rank]
 
 
 def test_each_process_takes_its_part_of_every_batch():

@@ -1,7 +1,9 @@
-"""A model small enough to be trained in a test, as `tiny`; run as a program it is the command line that knows it."""
+"""A model small enough to be trained in a test, `tiny`; run under torchrun, the command line that knows it."""
 
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from rtdetr_explained import cli
 from rtdetr_explained.model.config import CONFIGS
@@ -26,4 +28,6 @@ STEADY = replace(TINY, name="steady", num_queries=84)
 
 if __name__ == "__main__":
     CONFIGS["tiny"], CONFIGS["steady"] = TINY, STEADY
+    # So that a test can find this process among those that torchrun started.
+    Path(os.environ["PID_FOLDER"], os.environ["RANK"]).write_text(str(os.getpid()))
     sys.exit(cli.main())
