@@ -37,7 +37,7 @@ SCALES = ("map", "stage")
 WIDTH = 900
 COLUMNS = (108.0, 440.0, 735.0)  # centres of the inputs, the top-down and the bottom-up path, in pixels
 WIDEST, TALLEST = 210.0, 200.0  # of a map at stride 8, in pixels
-TOP, BETWEEN = 42.0, 64.0
+TOP, BETWEEN = 52.0, 62.0
 SITES = {
     "P5": "hybrid_encoder.aifi.output",
     "P4": "hybrid_encoder.p4",
@@ -226,9 +226,9 @@ def arrow(points: Sequence[tuple[float, float]], color: str) -> list[Mark]:
 
 
 def beside(x: float, y: float, lines: Sequence[str], colors: Palette) -> list[Mark]:
-    """Words to the right of a vertical arrow."""
+    """Words to the left of a vertical arrow."""
     first = 7 * (len(lines) - 1)
-    return [Text(x, y, line, colors.muted, SMALL_PX, dx=8, dy=first - 14 * i) for i, line in enumerate(lines)]
+    return [Text(x, y, line, colors.muted, SMALL_PX, "right", dx=-8, dy=first - 14 * i) for i, line in enumerate(lines)]
 
 
 def plotly_figure(view: CcffView, theme: str) -> go.Figure:

@@ -239,12 +239,12 @@ def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
     for i, d in enumerate(best):
         color, bold = (SELECTED, True) if d.query == view.selected.query else (colors.text, False)
         marks.append(Text(0.0, i, f"{d.name}, query {d.query}", color, SMALL_PX, "right", dx=-6, bold=bold))
-        marks.append(Text(d.score, i, f"{d.score:.2f}", colors.text, SMALL_PX, dx=4))
+        marks.append(Text(1.0, i, f"{d.score:.2f}", colors.text, SMALL_PX, dx=6))
     bottom = 1 - (top + 17 * rows) / HEIGHT
     area = (0.0, bottom, PHOTO_SHARE, 1 - top / HEIGHT)
     title = f"The best {rows} of {view.num_queries:,} queries"
     return [
-        Panel(area, Axis((-0.62, 1.12)), Axis((rows - 0.4, -0.6)), marks, subtitle=f"{title}; dotted: the threshold")
+        Panel(area, Axis((-0.62, 1.14)), Axis((rows - 0.4, -0.6)), marks, subtitle=f"{title}; dotted: the threshold")
     ]
 
 
