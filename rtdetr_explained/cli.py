@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rtdetr_explained.commands import evaluate, train
+from rtdetr_explained.commands import evaluate, figures, train
 from rtdetr_explained.errors import InputError
 
 
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="print JSON instead of a table")
     models.set_defaults(run=run_models)
 
+    figures.add_to(commands)
     evaluate.add_to(commands)
     train.add_to(commands)
     return top

@@ -1,4 +1,4 @@
-"""What every test shares: few threads, a cache of its own, and the browser."""
+"""What every test shares: one thread, a cache of its own, and the browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# Read by torch when it is imported, so it must be set before any test module does that.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Several test processes share the cores, and threads of torch that wait for each other's turn are slower than one. Read
+# by torch when it is imported, so it must be set before any test module does that.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MACOS_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"

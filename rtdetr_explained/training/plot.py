@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from rtdetr_explained.illustrations.colors import LEVEL_COLORS, LIGHT, NEGATIVE
 from rtdetr_explained.illustrations.export import to_bytes
@@ -40,6 +41,8 @@ def summary(steps: list[dict[str, float | None]], evaluations: list[dict[str, fl
         axes[1].set(xlabel="images", ylim=(0, 1), title="Average precision")
     for ax in axes:
         ax.grid(color=LIGHT.line, linewidth=0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.legend(frameon=False, fontsize="small")
     return figure
 
