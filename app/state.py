@@ -1,0 +1,209 @@
+"""The one typed view state, shared by all pages, and its two-way translation to the URL.
+
+Widgets never hold the truth: each shows a field of the state and its callback writes that field. The URL is written at
+the end of a run, and read when it changed without a callback, as it does for a pasted link and for the back button.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app import images
+from rtdetr_explained.model import zoo
+
+OWN_WEIGHTS = "file"
+"""The name of a model that was loaded from a path; the path itself stays out of links."""
+SCALES = ("map", "stage")
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """What is looked at. None means: what fits best (the best query, the last layer, its own cell, all heads, …).
+
+    `query`, `layer`, `head` and `channel` count from 0; `cell` is a token of the stride-32 map, row by row;
+    `scale` tells whose range the colours of a map span, its own ("map") or that of all maps of the stage ("stage");
+    `threshold` is a class probability; `group` is one of the groups of denoising queries and `seed` draws their noise.
+    """
+
+    image: str = images.DEFAULT
+    model: str = "nano"
+    query: int | None = None
+    layer: int | None = None
+    head: int | None = None
+    cell: int | None = None
+    channel: int | None = None
+    scale: str | None = None
+    threshold: float = 0.5
+    group: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Selected(ViewState):
+    """A view in which query and layer are no longer open; what a page draws."""
+
+    query: int = 0
+    layer: int = 0
+
+
+class Unusable(ValueError):
+    """A value in a link that cannot be used; the message completes the sentence "<field> <value> ..."."""
+
+
+def _index(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise Unusable("is not a whole number from 0 upwards")
+    return int(text)
+
+
+def _threshold(text: str) -> float:
+    # Decimals only: float() would also take "nan", "1e3" and digits of other scripts.
+    if not re.fullmatch(r"[01](\.[0-9]{1,6})?", text) or float(text) > 1:
+        raise Unusable("is not a number from 0 to 1")
+    return float(text)
+
+
+def _image(text: str) -> str:
+    if images.kind(text) is None:
+        raise Unusable("names no sample, no scene and no uploaded image")
+    return text
+
+
+def _scale(text: str) -> str:
+    if text not in SCALES:
+        raise Unusable(f"is none of {', '.join(SCALES)}")
+    return text
+
+
+def _model(text: str) -> str:
+    if text not in zoo.ZOO and text != OWN_WEIGHTS:
+        raise Unusable("is not the name of a model")
+    return text
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "image": _image,
+    "model": _model,
+    "scale": _scale,
+    "threshold": _threshold,
+    **dict.fromkeys(("query", "layer", "head", "cell", "channel", "group", "seed"), _index),
+}
+
+
+def from_params(params: Mapping[str, str]) -> tuple[ViewState, list[str]]:
+    """The state that a URL asks for, and one sentence for each value that cannot be used; other keys are ignored."""
+    values, notes = {}, []
+    for field, parse in PARSERS.items():
+        text = params.get(field)
+        if text is None:
+            continue
+        try:
+            values[field] = parse(text)
+        except Unusable as problem:
+            notes.append(f"In the link, {field} {_quoted(text)} {problem}; it was left out.")
+    return ViewState(**values), notes
+
+
+def to_params(view: ViewState) -> dict[str, str]:
+    """The shortest URL parameters that give this state: every field that differs from its default."""
+    default = ViewState()
+    return {
+        field: f"{value:g}" if isinstance(value, float) else str(value)
+        for field, value in dataclasses.asdict(view).items()
+        if value is not None and value != getattr(default, field)
+    }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many of each there are in a trace; an index must be smaller."""
+
+    query: int
+    layer: int
+    head: int
+    cell: int
+    channel: int
+
+
+def fit(view: ViewState, limits: Limits) -> tuple[ViewState, list[str]]:
+    """Drop indices that the trace does not have, with one sentence each."""
+    dropped: dict[str, Any] = {}
+    notes = []
+    for field, count in dataclasses.asdict(limits).items():
+        value = getattr(view, field)
+        if value is not None and value >= count:
+            dropped[field] = None
+            notes.append(f"There is no {field} {value} here, they go from 0 to {count - 1}; it was left out.")
+    return dataclasses.replace(view, **dropped), notes
+
+
+# --- the state of a browser session -----------------------------------------------------------------------------------
+
+
+def begin() -> ViewState:
+    """The state at the start of a run: the session's, unless the URL was changed from outside."""
+    session = st.session_state
+    by_callback = session.pop("view_changed", False)
+    params = st.query_params.to_dict()
+    if "view" not in session or (not by_callback and params != session.view_params):
+        session.view, notes = from_params(params)
+        session.view_params = params
+        session.notes = notes
+    return session.view
+
+
+def current() -> ViewState:
+    """The session's state, as it was left by `begin`, a callback or `put`."""
+    return st.session_state.view
+
+
+def put(view: ViewState) -> None:
+    """Replace the state in the middle of a run."""
+    st.session_state.view = view
+
+
+def change(**fields: Any) -> None:
+    """Change fields, from a widget's callback. A new image or model lets go of what was selected in the old one."""
+    view = st.session_state.view
+    if any(field in fields and fields[field] != getattr(view, field) for field in ("image", "model")):
+        fields = {"query": None, "cell": None, "channel": None, **fields}
+    st.session_state.view = dataclasses.replace(view, **fields)
+    st.session_state.view_changed = True
+    st.session_state.notes = []
+
+
+def write_url() -> None:
+    """Bring the URL in line with the state, at the end of a run."""
+    params = to_params(current())
+    if params != st.query_params.to_dict():
+        st.query_params.from_dict(params)
+    st.session_state.view_params = params
+
+
+def note(sentence: str) -> None:
+    """Show a sentence above the page, in this run and until something is changed."""
+    notes = st.session_state.setdefault("notes", [])
+    if sentence not in notes:
+        notes.append(sentence)
+
+
+def bind(field: str, value: Any) -> dict[str, Any]:
+    """Key and callback that make a widget show `value` and write `field`; the option "all" is written as None."""
+    key = f"control_{field}"
+    st.session_state[key] = value
+    return {"key": key, "on_change": _from_widget, "args": (field,)}
+
+
+def _from_widget(field: str) -> None:
+    value = st.session_state[f"control_{field}"]
+    change(**{field: None if value == "all" else value})
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")
