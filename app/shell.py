@@ -1,0 +1,127 @@
+"""What every page has around it: the side bar, the map, the way back and forth, and the sentences of the stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import streamlit as st
+
+from app import images, models, pipeline, sidebar, state
+from app.stages import STAGES, SUBTITLES
+from app.state import OWN_WEIGHTS, ViewState
+from app.text import plain
+from rtdetr_explained.data.shapes import SHAPE_CLASSES
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.model import zoo
+from rtdetr_explained.tracing.trace import Trace
+
+# The figures need the width that Streamlit's wide layout leaves empty; below 1000 px the inspector goes under them.
+# Narrower than 520 px they are scrolled.
+CSS = """
+[data-testid=stMainBlockContainer] { padding-left: 2.25rem; padding-right: 2.25rem; }
+@media (max-width: 1000px) {
+  [data-testid=stMainBlockContainer] { padding-left: 0.75rem; padding-right: 0.75rem; }
+  [data-testid=stMain] [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) { flex-wrap: wrap; }
+  [data-testid=stMain] [data-testid=stHorizontalBlock] > [data-testid=stColumn] { min-width: 100%; }
+  [data-testid=stSidebar][data-collapsed=false] { width: 236px !important; min-width: 236px !important; }
+}
+.st-key-figure { overflow-x: auto; }
+.st-key-figure > div { min-width: 520px; }
+"""
+
+
+def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
+    """Draw one page; `pages` maps every slug to its page."""
+    slug = page.url_path or next(iter(STAGES))
+
+    def go(to: str) -> None:
+        st.switch_page(pages[to], query_params=state.to_params(state.current()))
+
+    st.html(f"<style>{CSS}</style>")
+    first_run = "view" not in st.session_state
+    view = _settle(state.begin())
+    sidebar.show(view)
+    strip = st.empty()
+    if first_run:  # something to look at while the model is loaded; later the last page stays until the next is there
+        with strip:
+            pipeline.show(slug, None, go)
+    try:
+        with st.sidebar, st.spinner("Loading the model and tracing the image …"):
+            trace = models.trace_of(view)
+        view, problems = state.fit(view, models.limits(trace))
+        state.put(view)
+        for sentence in problems:
+            state.note(sentence)
+        with strip:
+            pipeline.show(slug, trace, go)
+        _head(slug, go)
+        _notes(view, trace)
+        page.run()
+    except InputError as error:
+        st.error(plain(error))
+    state.write_url()
+
+
+def _settle(view: ViewState) -> ViewState:
+    """Replace what a link names but this session does not have, with a note."""
+    if not images.is_here(view.image):
+        state.note(
+            f"The link shows an uploaded image ({view.image}), and a link cannot carry it. Upload the same file to see "
+            "it; until then this is a sample."
+        )
+        view = replace(view, image=images.DEFAULT)
+    if view.model == OWN_WEIGHTS and not models.is_ready(view.model):
+        state.note("The link was made with a weights file of somebody's computer; this is nano.")
+        view = replace(view, model="nano")
+    state.put(view)
+    return view
+
+
+def _head(slug: str, go: Callable[[str], None]) -> None:
+    """Title and sentence of the stage, with buttons to its neighbours on the right."""
+    slugs = list(STAGES)
+    place = slugs.index(slug)
+    row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+    row.markdown(f"## {place + 1} {STAGES[slug]} :gray[– {SUBTITLES[slug]}]", width="content")
+    with row.container(horizontal=True, width="content"):
+        for label, to, icon in (
+            ("Previous", place - 1, ":material/arrow_back:"),
+            ("Next", place + 1, ":material/arrow_forward:"),
+        ):
+            there = 0 <= to < len(slugs)
+            st.button(
+                label,
+                key=f"go_{label.lower()}",
+                icon=icon,
+                icon_position="left" if to < place else "right",
+                disabled=not there,
+                on_click=go,
+                args=(slugs[to] if there else slug,),
+                help=STAGES[slugs[to]] if there else None,
+            )
+    module = ILLUSTRATIONS[slug]
+    st.markdown(module.SENTENCE)
+    if misread := getattr(module, "MISREAD", ""):
+        st.caption(f"**Often misread:** {misread}")
+
+
+def _notes(view: ViewState, trace: Trace) -> None:
+    """What a reader must know before believing the picture."""
+    if st.session_state.notes:
+        st.warning("  \n".join(map(plain, st.session_state.notes)), icon=":material/link_off:")
+    if not models.is_ready(view.model):
+        title = zoo.find(view.model).title
+        st.info(f"{title} is not on this computer yet: download it in the side bar. This is nano meanwhile.")
+    knows_shapes = trace.class_names == SHAPE_CLASSES
+    if knows_shapes and images.is_photograph(view.image):
+        st.warning(
+            "**nano knows generated shapes only.** What it finds in a photograph means nothing: for photographs, "
+            "choose a model with COCO weights in the side bar.",
+            icon=":material/category:",
+        )
+    elif not knows_shapes and not images.is_photograph(view.image):
+        st.info(
+            "This model does not know shapes. Choose a photograph, or nano for this scene.", icon=":material/category:"
+        )

@@ -1,0 +1,178 @@
+"""The side bar: which image, and which model."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import images, models, state
+from app.state import OWN_WEIGHTS, ViewState
+from app.text import plain
+from rtdetr_explained.data.images import MAX_BYTES
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.model import zoo
+
+SOURCES = {"Sample": "sample", "Scene": "scene", "Upload": "upload", "Webcam": "webcam"}
+UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp"]
+
+
+def show(view: ViewState) -> None:
+    """Draw the side bar; every choice goes into the view state by a callback."""
+    with st.sidebar:
+        st.markdown("### RT-DETRv2 explained")
+        _image(view)
+        st.divider()
+        _model(view)
+
+
+def _image(view: ViewState) -> None:
+    st.session_state.setdefault("source", _source_of(view.image))
+    source = st.pills("Image from", list(SOURCES), required=True, key="source", persist_state="session")
+    if source == "Sample":
+        _samples(view)
+    elif source == "Scene":
+        _scene(view)
+    elif source == "Upload":
+        st.file_uploader(
+            "A photo from your computer",
+            UPLOAD_TYPES,
+            key="upload",
+            max_upload_size=MAX_BYTES >> 20,
+            on_change=_take_file,
+            args=("upload",),
+            help="JPEG, PNG, WebP or BMP, up to 10 MB. It stays in this computer's memory and goes with the session.",
+        )
+    else:
+        st.camera_input("A picture from your webcam", key="webcam", on_change=_take_file, args=("webcam",))
+    if error := st.session_state.get("upload_error"):
+        st.error(plain(error))
+    _thumbnail(view)
+
+
+def _source_of(image: str) -> str:
+    if image in images.PHOTOS or image in images.SCENES:
+        return "Sample"
+    return "Scene" if images.kind(image) == "scene" else "Upload"
+
+
+def _samples(view: ViewState) -> None:
+    options = [*images.SCENES, *images.PHOTOS]
+    st.session_state.sample = view.image if view.image in options else None
+    st.selectbox(
+        "Sample",
+        options,
+        index=None,
+        format_func=images.title,
+        placeholder="Choose a sample",
+        key="sample",
+        on_change=lambda: _choose(st.session_state.sample),
+    )
+
+
+def _scene(view: ViewState) -> None:
+    drawn = images.kind(view.image) == "scene"
+    seed, mix = images.scene_settings(view.image) if drawn else images.scene_settings(images.DEFAULT)
+    st.session_state.scene_seed, st.session_state.scene_mix = seed, mix
+
+    def draw(step: int = 0) -> None:
+        number = ((st.session_state.scene_seed or 0) + step) % (images.MAX_SEED + 1)
+        _choose(images.scene_name(number, st.session_state.scene_mix))
+
+    left, right = st.columns(2, gap="small")
+    left.number_input("Seed", 0, images.MAX_SEED, step=1, key="scene_seed", on_change=draw)
+    right.selectbox("Shapes", list(images.MIXES), key="scene_mix", on_change=draw)
+    label = "Next scene" if drawn else "Draw this scene"
+    st.button(label, key="scene_next", on_click=draw, args=(1 if drawn else 0,), width="stretch")
+
+
+def _choose(name: str | None) -> None:
+    if name is not None:
+        st.session_state.upload_error = None
+        state.change(image=name)
+
+
+def _take_file(key: str) -> None:
+    """Check what was uploaded; the image in view only changes when the file is good."""
+    file = st.session_state[key]
+    st.session_state.upload_error = None
+    if file is None:
+        return
+    try:
+        state.change(image=images.keep_upload(file))
+    except InputError as error:
+        st.session_state.upload_error = str(error)
+
+
+def _thumbnail(view: ViewState) -> None:
+    jpeg, (width, height) = images.thumbnail(view.image)
+    st.image(jpeg, alt=f"The image in view: {images.title(view.image)}")
+    credit = images.credit(view.image)
+    st.caption(f"{images.title(view.image)}, {width} × {height} px" + (f" · {credit}" if credit else ""))
+
+
+def _model(view: ViewState) -> None:
+    options = list(zoo.ZOO)
+    if models.is_ready(OWN_WEIGHTS) or view.model == OWN_WEIGHTS:
+        options.append(OWN_WEIGHTS)
+    titles = {name: _model_title(name) for name in options}
+    st.selectbox("Model", options, format_func=titles.__getitem__, **state.bind("model", view.model))
+    if not models.is_ready(view.model) and view.model != OWN_WEIGHTS:
+        _download(view.model)
+    elif view.model != OWN_WEIGHTS:
+        st.caption(_model_facts(zoo.find(view.model)))
+    if models.may_open_files():
+        with st.expander("Own weights"):
+            st.text_input(
+                "Path of a weights file",
+                key="weights_file",
+                placeholder="/home/me/model.pth",
+                help="An official .pth, or .safetensors of this project or of Hugging Face transformers.",
+                on_change=_take_weights,
+            )
+            if error := st.session_state.get("weights_error"):
+                st.error(plain(error))
+
+
+def _model_title(name: str) -> str:
+    if name == OWN_WEIGHTS:
+        path = st.session_state.get("weights_path", "")
+        return f"Own weights: {path.rsplit('/', 1)[-1]}" if path else "Own weights"
+    return zoo.find(name).title
+
+
+def _model_facts(entry: zoo.ZooEntry) -> str:
+    precision = f", COCO AP {entry.ap}" if entry.ap else ""
+    return f"{entry.parameters / 1e6:.1f} M parameters, {entry.classes}{precision}"
+
+
+def _download(name: str) -> None:
+    entry = zoo.find(name)
+    st.caption(f"{_model_facts(entry)}. It is not on this computer yet; nano is used until it is.")
+    if not st.button(f"Download {entry.megabytes} MB", key="download", type="primary", width="stretch"):
+        return
+    bar = st.progress(0.0, text=f"Downloading {plain(entry.title)} …")
+
+    def progress(done: int, total: int | None) -> None:
+        share = min(done / total, 1.0) if total else 0.0
+        of = f" of {total / 1e6:.0f}" if total else ""
+        bar.progress(share, text=f"{done / 1e6:.0f}{of} MB")
+
+    try:
+        models.fetch(name, progress)
+    except InputError as error:
+        bar.empty()
+        st.error(plain(error))
+    else:
+        st.rerun()
+
+
+def _take_weights() -> None:
+    """Load the file that was named; the model in view only changes when it fits."""
+    path = st.session_state.weights_file
+    st.session_state.weights_error = None
+    if not path.strip():
+        return
+    try:
+        models.use_weights(path)
+        state.change(model=OWN_WEIGHTS)
+    except InputError as error:
+        st.session_state.weights_error = str(error)

@@ -1,0 +1,28 @@
+"""Denoising: noised copies of known objects, which the decoder learns to put right."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app import controls, figures, inspector, models, state, tables
+from rtdetr_explained.illustrations import denoising
+
+view, trace = models.current()
+noised, targets = models.denoising_of(view, trace)
+groups = noised.meta["denoising"]["num_groups"]
+if view.group >= groups:
+    st.warning(f"There is no group {view.group} here, they go from 0 to {groups - 1}; this is group 0.")
+    view = replace(view, group=0)
+    state.put(replace(state.current(), group=0))
+
+left, right = st.columns([2, 1], gap="medium")
+with left:
+    with st.container(horizontal=True):
+        controls.group(view, groups)
+        controls.seed(view)
+    st.caption(targets.origin)
+    data = denoising.view(noised, group=view.group)
+    figures.show("denoising", denoising, data)
+with right:
+    inspector.show(view, trace)
+tables.below_figure("denoising", denoising, data, view, noised)
