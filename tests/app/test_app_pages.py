@@ -1,0 +1,96 @@
+"""Each of the eight pages, opened by its address."""
+
+import pytest
+from page_text import text_of
+
+from app import state
+from app.stages import STAGES
+from rtdetr_explained.illustrations import ILLUSTRATIONS
+
+
+@pytest.mark.parametrize("slug", STAGES)
+def test_a_page_is_whole(open_app, slug):
+    at = open_app(slug)
+    assert not at.exception
+    assert not at.error
+    assert not at.warning
+    text = text_of(at)
+    assert STAGES[slug] in text
+    assert ILLUSTRATIONS[slug].SENTENCE in text
+    assert len(at.get("plotly_chart")) >= 1
+    for kind in ("svg", "pdf", "png"):
+        assert at.get_by_key(f"export_{slug}_{kind}").type == "download_button"
+    tensors = at.table[-1].value
+    assert list(tensors.columns) == ["Name", "Axes", "Type", "Unit", "Min", "Mean", "Max", "What it is"]
+    assert len(tensors) >= 1
+    assert at.query_params == {}
+    at.session_state[f"tables_{slug}"] = "Figure as a table"
+    at.run()
+    assert not at.exception
+    assert len(at.dataframe[-1].value) >= 1
+    assert "Axes" not in at.table[-1].value.columns  # the other tab does no work
+
+
+def test_previous_and_next_lead_through_all_stages(open_app):
+    at = open_app("overview")
+    assert at.button(key="go_previous").disabled
+    for title in list(STAGES.values())[1:]:
+        at.button(key="go_next").click().run()
+        assert not at.exception
+        assert any(title in element.value for element in at.markdown)
+    assert at.button(key="go_next").disabled
+    at.button(key="go_previous").click().run()
+    assert any(STAGES["deformable_attention"] in element.value for element in at.markdown)
+
+
+def test_the_bare_address_is_the_overview(open_app):
+    at = open_app("overview")
+    bare = type(at).from_file(at._script_path, default_timeout=60).run()
+    assert ILLUSTRATIONS["overview"].SENTENCE in text_of(bare)
+
+
+def test_the_selected_query_follows_from_page_to_page(open_app):
+    at = open_app("decoder")
+    at.number_input(key="control_query").set_value(33).run()
+    assert at.query_params == {"query": "33"}
+    at.button(key="go_next").click().run()
+    assert at.number_input(key="control_query").value == 33
+    assert at.query_params == {"query": "33"}
+
+
+def test_a_link_gives_the_same_view(open_app):
+    at = open_app("deformable_attention", query=12, layer=1, head=3, cell=4, threshold=0.25, image="scene-3-few")
+    assert not at.exception
+    assert not at.warning
+    view = at.session_state["view"]
+    assert view == state.ViewState(image="scene-3-few", query=12, layer=1, head=3, cell=4, threshold=0.25)
+    assert at.number_input(key="control_query").value == 12
+
+
+def test_bad_values_in_a_link_are_noted_and_left_out(open_app):
+    at = open_app("decoder", query=100, layer="x", image="<b>bold</b>", model="nano")
+    assert not at.exception
+    assert not at.error
+    assert len(at.warning) == 1
+    for word in ("query 100", "layer", "image"):
+        assert word in at.warning[0].value.replace("\\", "")
+    assert "<b>" not in at.warning[0].value
+    assert at.session_state["view"] == state.ViewState()
+    assert at.query_params == {}
+    at.slider(key="control_threshold").set_value(0.3).run()
+    assert not at.warning
+
+
+def test_a_link_to_an_upload_asks_for_the_file(open_app):
+    at = open_app("aifi", image="upload-0123456789ab")
+    assert not at.exception
+    assert "Upload the same file" in at.warning[0].value.replace("\\", "")
+    assert at.session_state["view"].image == state.ViewState().image
+
+
+def test_the_address_changes_the_view_when_it_changes_from_outside(open_app):
+    at = open_app("overview", query=5)
+    at.number_input(key="control_query").set_value(6).run()
+    at.query_params["query"] = "5"  # the back button
+    at.run()
+    assert at.number_input(key="control_query").value == 5

@@ -1,0 +1,260 @@
+"""Where the image and the model come from: samples, scenes, uploads, downloads and files."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import io
+import shutil
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from page_text import text_of
+from PIL import Image
+
+from app import images, models
+from rtdetr_explained.model import zoo
+
+SLUGS = ("overview", "denoising")
+
+
+@pytest.fixture
+def photo() -> bytes:
+    """A photograph of 64 × 48 pixels, as a JPEG file."""
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A local server in place of the publisher of `rtdetr_r18vd`; what lies in its folder can be downloaded."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    monkeypatch.setenv("RTDETR_EXPLAINED_CACHE", str(tmp_path / "cache"))
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=folder)
+
+        def log_message(self, format, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{httpd.server_port}/weights.safetensors"
+        entry = dataclasses.replace(zoo.find("rtdetrv2_r18vd"), url=url, sha256=None, size=None)
+        monkeypatch.setitem(zoo.ZOO, "rtdetrv2_r18vd", entry)
+        yield folder
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", [*images.SCENES, *images.PHOTOS])
+def test_a_sample_is_chosen_by_name(open_app, name):
+    at = open_app("overview", query=5)
+    at.selectbox(key="sample").set_value(name).run()
+    assert not at.exception
+    assert not at.error
+    view = at.session_state["view"]
+    assert view.image == name
+    if name != images.DEFAULT:
+        assert view.query is None  # it was selected in another image
+    assert images.title(name) in text_of(at)
+    if name in images.PHOTOS:
+        assert "generated shapes only" in at.warning[0].value
+        assert images.PHOTOS[name].credit in text_of(at)
+    else:
+        assert not at.warning
+
+
+def test_a_generated_scene_by_seed_and_mix(open_app):
+    at = open_app("overview")
+    at.get_by_key("source").set_value("Scene").run()
+    at.number_input(key="scene_seed").set_value(41).run()
+    assert at.session_state["view"].image == "scene-41"
+    at.selectbox(key="scene_mix").set_value("few").run()
+    assert at.session_state["view"].image == "scene-41-few"
+    at.button(key="scene_next").click().run()
+    assert at.session_state["view"].image == "scene-42-few"
+    assert at.query_params == {"image": "scene-42-few"}
+    assert at.number_input(key="scene_seed").value == 42
+    assert not at.exception
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_an_uploaded_photo_is_traced(open_app, photo, slug):
+    at = open_app(slug)
+    at.get_by_key("source").set_value("Upload").run()
+    at.file_uploader[0].upload("holiday.jpg", photo).run()
+    assert not at.exception
+    assert not at.error
+    assert images.kind(at.session_state["view"].image) == "upload"
+    assert "64 × 48 px" in text_of(at)
+    assert "generated shapes only" in at.warning[0].value
+    at.button(key="go_previous" if slug == "denoising" else "go_next").click().run()
+    assert "64 × 48 px" in text_of(at)
+    assert not at.exception
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.jpg", b"", "empty"),
+        ("notes.png", b"this is no image", "not a JPEG, PNG, WebP or BMP"),
+        ("big.jpg", b"\xff\xd8" + bytes(11 << 20), "more than 10 MB"),
+        ("[a](http://b.c).png", b"nothing", "not a JPEG"),
+    ],
+)
+def test_a_bad_upload_is_refused_and_the_image_kept(open_app, name, content, words):
+    at = open_app("overview", image="sample-coffee")
+    at.get_by_key("source").set_value("Upload").run()
+    at.file_uploader[0].upload(name, content).run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert words in at.error[0].value.replace("\\", "")
+    assert "](" not in at.error[0].value
+    assert at.session_state["view"].image == "sample-coffee"
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_a_truncated_upload_is_refused(open_app, photo):
+    at = open_app("overview")
+    at.get_by_key("source").set_value("Upload").run()
+    at.file_uploader[0].upload("half.jpg", photo[: len(photo) // 2]).run()
+    assert "damaged" in at.error[0].value
+    at.file_uploader[0].upload("whole.jpg", photo).run()
+    assert not at.error
+
+
+def test_the_webcam_is_only_asked_for_when_it_is_chosen(open_app, photo):
+    at = open_app("overview")
+    assert not at.get("camera_input")
+    at.get_by_key("source").set_value("Webcam").run()
+    at.camera_input[0].upload("picture.jpg", photo).run()
+    assert not at.exception
+    assert images.kind(at.session_state["view"].image) == "upload"
+
+
+def test_only_so_many_uploads_are_kept(open_app):
+    at = open_app("overview")
+    at.get_by_key("source").set_value("Upload").run()
+    names = []
+    for shade in range(images.MAX_UPLOADS + 1):
+        file = io.BytesIO()
+        Image.new("RGB", (40, 40), (shade * 50, 0, 0)).save(file, "PNG")
+        at.file_uploader[0].set_value(None).run() if shade else None
+        at.file_uploader[0].upload(f"{shade}.png", file.getvalue()).run()
+        names.append(at.session_state["view"].image)
+    assert len(set(names)) == images.MAX_UPLOADS + 1
+    assert list(at.session_state["uploads"]) == names[1:]
+
+
+def test_targets_of_denoising(open_app):
+    assert "true boxes" in text_of(open_app("denoising"))
+    text = text_of(open_app("denoising", image="sample-chelsea", threshold=1))
+    assert "three best queries" in text
+    text = text_of(open_app("denoising", image="sample-chelsea", threshold=0.01))
+    assert "best detections above 0.01" in text
+
+
+def test_a_published_model_is_downloaded_on_a_button(open_app, server):
+    shutil.copy(zoo.NANO_PATH, server / "weights.safetensors")
+    at = open_app("overview")
+    at.selectbox(key="control_model").set_value("rtdetrv2_r18vd").run()
+    assert "not on this computer yet" in at.info[0].value
+    assert len(at.get("plotly_chart")) == 1  # of nano
+    button = at.button(key="download")
+    assert button.label == f"Download {zoo.find('rtdetrv2_r18vd').megabytes} MB"
+    button.click().run()
+    assert not at.exception
+    assert not at.error
+    assert not [element for element in at.info if "not on this computer" in element.value]
+    assert at.query_params == {"model": "rtdetrv2_r18vd"}
+
+
+def test_a_failed_download_names_nano(open_app, server):
+    at = open_app("overview", model="rtdetrv2_r18vd")
+    at.button(key="download").click().run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "404" in at.error[0].value
+    assert "nano" in at.error[0].value
+    assert len(at.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        (None, True),
+        ("192.168.0.7", True),
+        ("172.17.0.1", True),
+        ("fd00::1", True),
+        ("8.8.8.8", False),
+        ("2001:4860:4860::8888", False),
+        ("unknown", False),
+    ],
+)
+def test_files_of_the_computer_are_not_for_visitors_from_the_internet(monkeypatch, address, allowed):
+    monkeypatch.setattr(models.st, "context", SimpleNamespace(ip_address=address))
+    assert models.may_open_files() is allowed
+
+
+@pytest.fixture
+def at_home(monkeypatch):
+    """A visitor on the computer itself; `AppTest` has no address."""
+    monkeypatch.setattr(models, "may_open_files", lambda: True)
+
+
+@pytest.mark.usefixtures("at_home")
+def test_own_weights_by_path(open_app, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(zoo.NANO_PATH, path)
+    at = open_app("overview", image="scene-3-few")
+    at.text_input(key="weights_file").set_value(str(path)).run()
+    assert not at.exception
+    assert not at.error
+    assert at.session_state["view"].model == "file"
+    assert at.query_params == {"image": "scene-3-few", "model": "file"}
+    assert str(tmp_path) not in str(at.query_params)
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "no file"), (b"nonsense", "no readable checkpoint"), ("folder", "no file")]
+)
+def test_a_bad_weights_file_is_refused_and_the_model_kept(open_app, tmp_path, content, words):
+    path = tmp_path / "bad.pth"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    at = open_app("overview")
+    at.text_input(key="weights_file").set_value(str(path)).run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert words in at.error[0].value.replace("\\", "")
+    assert at.session_state["view"].model == "nano"
+
+
+def test_a_link_to_somebodys_weights_is_noted(open_app):
+    at = open_app("overview", model="file")
+    assert not at.exception
+    assert "weights file" in at.warning[0].value
+    assert at.session_state["view"].model == "nano"
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_model_that_vanished_is_a_sentence(open_app, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(zoo.NANO_PATH, path)
+    at = open_app("overview")
+    at.text_input(key="weights_file").set_value(str(path)).run()
+    path.unlink()
+    at.run()
+    assert not at.exception
+    assert "cannot be read any more" in at.error[0].value
