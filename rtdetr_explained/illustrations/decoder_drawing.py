@@ -44,7 +44,7 @@ def listening(view: DecoderView) -> Panel:
     boxes = cxcywh_to_xyxy_px(view.final_boxes, view.image_size)
     points = view.points * np.array([width, height])
     others = np.arange(len(boxes)) != view.query
-    found = (view.final_scores >= view.threshold) & others
+    found = (view.final_scores > view.threshold) & others
     marks: list[Mark] = [Photo(soft_photo(view.photo), (0, 0, width, height))]
     for shown, line_width, alpha, halo, name in (
         (~found & others, 1.0, 0.22, False, "other queries"), (found, 1.5, 0.9, True, "other detections"),
@@ -62,12 +62,12 @@ def listening(view: DecoderView) -> Panel:
         for q in range(len(boxes))
     ]
     size = np.where(np.isin(np.arange(len(boxes)), view.linked), 7.0, 4.0)
+    ids = np.nonzero(others)[0]
+    texts = [hover[q] for q in ids]
+    x, y = points[others].T
     marks.append(
-        Points(
-            points[others, 0], points[others, 1], ON_PHOTO, size[others], edge=PHOTO_HALO,
-            hover=[text for q, text in enumerate(hover) if others[q]], name="reference points",
-        )
-    )  # fmt: skip
+        Points(x, y, ON_PHOTO, size[others], edge=PHOTO_HALO, hover=texts, ids=ids, name="reference points"),
+    )
     x, y = box_outline(boxes[view.query])
     marks += [
         Lines(x, y, SELECTED, 2.5, halo=True, name="selected query"),
@@ -92,7 +92,7 @@ def refinement(view: DecoderView) -> Panel:
     boxes = cxcywh_to_xyxy_px(view.boxes, view.image_size)
     region = region_around(boxes, view.image_size)
     final = cxcywh_to_xyxy_px(view.final_boxes, view.image_size)
-    found = (view.final_scores >= view.threshold) & (np.arange(len(final)) != view.query)
+    found = (view.final_scores > view.threshold) & (np.arange(len(final)) != view.query)
     x, y = box_outline(final[found])
     marks: list[Mark] = [photo_part(view.photo, view.image_size, region)]
     marks.append(Lines(x, y, ON_PHOTO, 1.5, alpha=0.9, halo=True, name="other detections"))

@@ -124,7 +124,7 @@ def locator(view: DeformableAttentionView, region: Extent) -> Panel:
 
 def by_level(view: DeformableAttentionView, colors: Palette) -> Panel:
     """The share of each level in the weight of the points shown."""
-    top = float(view.weight_by_level.max())
+    top = float(view.weight_by_level.max()) or 1.0  # a head can be without weight after edits
     marks: list[Mark] = []
     for level, (name, color, share) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, view.weight_by_level, strict=True)):
         hover = [f"{name}: {share:.3f} of the weight"]

@@ -56,7 +56,10 @@ class Lines:
 
 @dataclass(frozen=True)
 class Points:
-    """Markers at (x, y); `size` is the diameter in pixels. An open marker shows only its edge."""
+    """Markers at (x, y); `size` is the diameter in pixels. An open marker shows only its edge.
+
+    `ids` are the numbers of what the markers stand for, such as queries; a click on one hands its number to the page.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -67,6 +70,7 @@ class Points:
     open: bool = False
     alpha: float = 1.0
     hover: Sequence[str] | None = None
+    ids: np.ndarray | None = None
     name: str = ""
 
 

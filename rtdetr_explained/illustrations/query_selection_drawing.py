@@ -82,7 +82,17 @@ def score_map(view: QuerySelectionView, level: int, low: float, high: float) -> 
     size = max(3.5, min(6.0, 130 / w))
     marks: list[Mark] = [
         Heat(log_scores(scores), (-0.5, -0.5, w - 0.5, h - 0.5), low, high, SEQUENTIAL, scores, hover),
-        Points(cells[:, 2], cells[:, 1], ON_PHOTO, size, marker, PHOTO_HALO, hover=chosen, name=f"chosen on {name}"),
+        Points(
+            cells[:, 2],
+            cells[:, 1],
+            ON_PHOTO,
+            size,
+            marker,
+            PHOTO_HALO,
+            hover=chosen,
+            ids=cells[:, 0],
+            name=f"chosen on {name}",
+        ),
     ]
     if level == view.level:
         here = [f"selected: query {view.query} · row {view.row}, column {view.col}<br>score <b>{view.score:.3f}</b>"]
@@ -103,13 +113,14 @@ def score_bar(view: QuerySelectionView, low: float, high: float, colors: Palette
     """The colour bar of the three maps, with the cut."""
     ramp, ticks = np.linspace(low, high, 64)[None], log_ticks(low, high)
     cut = float(log_scores(np.array(view.cutoff)))
+    hover = [f"cut-off {view.cutoff:.3g}"] * 2
     return Panel(
         area_px(HEIGHT, 0.674, 272, 0.965, 286),
         Axis((low, high), "", ticks, [f"{10**t:.2g}" for t in ticks]),
         Axis((0, 1)),
         [
             Heat(ramp, (low, 0, high, 1), low, high, SEQUENTIAL),
-            Lines(np.array([cut, cut]), np.array([0, 1]), SELECTED, 3, hover=[f"cut-off {view.cutoff:.3g}"] * 2),
+            Lines(np.array([cut, cut]), np.array([0, 1]), SELECTED, 3, hover=hover, name="cut on the bar"),
         ],
         title="Best class probability",
     )  # fmt: skip
