@@ -162,13 +162,18 @@ def test_outermost_first_point_reaches_the_edge_of_the_reference_box() -> None:
 
 
 def test_locations_and_samples_stay_float32_under_autocast() -> None:
-    layer, inputs = random_layer(), random_inputs(batch=1)
-    exact = layer(*inputs, SIZES)
+    layer, (query, boxes, memory) = random_layer(), random_inputs(batch=1)
+    exact = layer(query, boxes, memory, SIZES)
     for dtype in (torch.bfloat16, torch.float16):
+        inputs = query, boxes, memory.to(dtype)
         with torch.autocast("cpu", dtype):
             for name in ("offsets", "sampling_locations", "weights", "sampled_values"):
                 assert seen(layer, name, *inputs).dtype == torch.float32
             assert seen(layer, "value", *inputs).dtype == dtype
+            box, offsets = boxes[:, :, None, None], seen(layer, "offsets", *inputs)
+            expected = box[..., :2] + offsets * layer.num_points_scale[:, None] * box[..., 2:] * 0.5
+            found = seen(layer, "sampling_locations", *inputs)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)  # not rounded on the way
             out = layer(*inputs, SIZES)
         # With one image the maps are a view into the memory, which grid_sample misreads in half precision.
         torch.testing.assert_close(out.float(), exact, atol=0.05, rtol=0)

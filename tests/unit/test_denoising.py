@@ -44,6 +44,8 @@ def test_groups_of_the_example_in_the_reference() -> None:
     assert second.tolist() == [6 * group for group in range(33)]
     assert queries.content.shape == (2, 198, 24)
     assert queries.reference_boxes.shape == (2, 198, 4)
+    groups = torch.block_diag(*[torch.ones(6, 6)] * 33).bool()  # three positives and three negatives see each other
+    assert torch.equal(queries.blocked[:198, :198], ~groups)
     assert queries.blocked.shape == (218, 218)
 
 
