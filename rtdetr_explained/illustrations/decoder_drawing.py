@@ -21,6 +21,7 @@ from rtdetr_explained.illustrations.marks import (
     Text,
     area_px,
     box_outline,
+    photo_height,
     photo_part,
     region_around,
     short_name,
@@ -29,13 +30,32 @@ from rtdetr_explained.illustrations.marks import (
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.decoder import DecoderView
 
-HEIGHT = 620
+PHOTO_TOP = 42  # pixels from above
+BELOW_PHOTO = 278  # pixels from the lower edge of the photos to that of the figure
 
 
 def drawing(view: DecoderView, theme: str) -> Drawing:
     """The figure as panels."""
     colors = palette(theme)
-    return Drawing([listening(view), refinement(view), score_steps(view, colors), weights(view, colors)], height=HEIGHT)
+    height = figure_height(view)
+    return Drawing([listening(view), refinement(view), score_steps(view, colors), weights(view, colors)], height=height)
+
+
+def figure_height(view: DecoderView) -> int:
+    """Pixels; less for a wide photo."""
+    return PHOTO_TOP + photo_height(view.image_size) + BELOW_PHOTO
+
+
+def photo_area(view: DecoderView, left: float, right: float) -> Extent:
+    """The upper row."""
+    height = figure_height(view)
+    return area_px(height, left, PHOTO_TOP, right, height - BELOW_PHOTO)
+
+
+def chart_area(view: DecoderView, left: float, right: float, foot: int) -> Extent:
+    """The lower row, with `foot` pixels kept for what is written under it."""
+    height = figure_height(view)
+    return area_px(height, left, height - BELOW_PHOTO + 62, right, height - foot)
 
 
 def listening(view: DecoderView) -> Panel:
@@ -77,7 +97,7 @@ def listening(view: DecoderView) -> Panel:
     ]
     heads = f"mean of {view.num_heads} heads" if view.head is None else f"head {view.head}"
     return Panel(
-        area_px(HEIGHT, 0.012, 42, 0.49, 340),
+        photo_area(view, 0.012, 0.49),
         Axis((0, width)),
         Axis((height, 0)),
         marks,
@@ -109,7 +129,7 @@ def refinement(view: DecoderView) -> Panel:
         )
     marks += step_labels(boxes, region)
     return Panel(
-        area_px(HEIGHT, 0.51, 42, 0.988, 340),
+        photo_area(view, 0.51, 0.988),
         Axis((region[0], region[2])),
         Axis((region[3], region[1])),
         marks,
@@ -160,7 +180,7 @@ def score_steps(view: DecoderView, colors: Palette) -> Panel:
         marks.append(Text(last / 2, -0.1, "derived", colors.muted, align="center", box=colors.background))
     ticks = ["first", *(str(i) for i in range(1, last)), f"{last}, final"]
     return Panel(
-        area_px(HEIGHT, 0.07, 402, 0.47, 572),
+        chart_area(view, 0.07, 0.47, 48),
         Axis((-0.4, last + 0.4), "decoder layer", list(range(last + 1)), ticks),
         Axis((-0.2, 1.05), "probability", (0, 0.5, 1), grid=True),
         marks,
@@ -183,7 +203,7 @@ def weights(view: DecoderView, colors: Palette) -> Panel:
     marks += [Text(float(v), float(i), f"{v:.3f}", colors.text, dx=4) for i, v in zip(rows, values, strict=True)]
     rest = max(0.0, 1 - float(values.sum()))
     return Panel(
-        area_px(HEIGHT, 0.70, 402, 0.988, 592),
+        chart_area(view, 0.70, 0.988, 28),
         Axis((0, top * 1.4)),
         Axis((len(shown) - 0.5, -0.5), "", rows.tolist(), names),
         marks,

@@ -28,22 +28,30 @@ from rtdetr_explained.illustrations.marks import (
     Text,
     area_px,
     box_outline,
+    photo_height,
     short_name,
 )
 
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.denoising import DenoisingView
 
-LOWER_TOP = 404  # pixels from above
+PHOTO_TOP = 42  # pixels from above
+GAP = 62  # pixels between the photos and the charts
+FOOT = 44  # pixels below the charts
 ROW_PX = 19
 
 
 def drawing(view: DenoisingView, theme: str) -> Drawing:
     """The figure as panels; it grows with the number of objects."""
     colors = palette(theme)
-    height = LOWER_TOP + max(206, ROW_PX * len(view.names)) + 44
+    height = charts_top(view) + max(206, ROW_PX * len(view.names)) + FOOT
     panels = [before(view, height), after(view, height), overlap(view, height, colors)]
     return Drawing([*panels, scores(view, height, colors), mask(view, height, colors)], height=height)
+
+
+def charts_top(view: DenoisingView) -> int:
+    """Where the lower row begins, in pixels from above."""
+    return PHOTO_TOP + photo_height(view.image_size) + GAP
 
 
 def boxes_mark(
@@ -80,7 +88,7 @@ def before(view: DenoisingView, height: int) -> Panel:
         *object_numbers(view),
     ]
     return Panel(
-        area_px(height, 0.012, 42, 0.49, 346),
+        area_px(height, 0.012, PHOTO_TOP, 0.49, charts_top(view) - GAP),
         Axis((0, w)),
         Axis((h, 0)),
         marks,
@@ -100,7 +108,7 @@ def after(view: DenoisingView, height: int) -> Panel:
         *object_numbers(view),
     ]
     return Panel(
-        area_px(height, 0.51, 42, 0.988, 346),
+        area_px(height, 0.51, PHOTO_TOP, 0.988, charts_top(view) - GAP),
         Axis((0, w)),
         Axis((h, 0)),
         marks,
@@ -136,7 +144,7 @@ def overlap(view: DenoisingView, height: int, colors: Palette) -> Panel:
         text = f"{view.iou_before[i]:.2f} → {view.iou_after[i]:.2f}"
         marks.append(Text(1.05, float(i), text, colors.text))
     return Panel(
-        area_px(height, 0.13, LOWER_TOP, 0.40, height - 44),
+        area_px(height, 0.13, charts_top(view), 0.40, height - FOOT),
         Axis((0, 1.62), "IoU with the true box", (0, 0.5, 1)),
         row_axis(view, labels=True),
         marks,
@@ -156,7 +164,7 @@ def scores(view: DenoisingView, height: int, colors: Palette) -> Panel:
         hover = [f"object {i + 1} · {what}: <b>{values[i]:.2f}</b>" for i in rows]
         marks.append(Points(values, rows, color, 9, shape, colors.background, hover=hover, name=what))
     return Panel(
-        area_px(height, 0.46, LOWER_TOP, 0.62, height - 44),
+        area_px(height, 0.46, charts_top(view), 0.62, height - FOOT),
         Axis((-0.05, 1.05), "score", (0, 0.5, 1), grid=True),
         row_axis(view, labels=False),
         marks,
@@ -189,7 +197,7 @@ def mask(view: DenoisingView, height: int, colors: Palette) -> Panel:
         marks.append(Text(x, y, text, PHOTO_HALO, 10, align="center", box=ON_PHOTO))
     names = [f"{view.num_groups} groups", "matching"]
     return Panel(
-        area_px(height, 0.68, LOWER_TOP, 0.988, height - 44),
+        area_px(height, 0.68, charts_top(view), 0.988, height - FOOT),
         Axis((-0.5, size - 0.5), "looked at", (M / 2, (M + size) / 2), names),
         Axis((size - 0.5, -0.5), "who looks"),
         marks,

@@ -155,6 +155,11 @@ def area_px(height: int, left: float, top: float, right: float, bottom: float) -
     return left, 1 - bottom / height, right, 1 - top / height
 
 
+def photo_height(image_size: tuple[int, int], width: float = 400, most: float = 300) -> int:
+    """Pixels of height to keep for a photo about `width` pixels wide, so that wide photos leave no gap below them."""
+    return round(min(most, width * image_size[1] / image_size[0]))
+
+
 def short_name(name: str, length: int = 12) -> str:
     """A class name that fits a narrow label."""
     return name if len(name) <= length else name[: length - 1].rstrip() + "…"

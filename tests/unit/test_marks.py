@@ -22,6 +22,7 @@ from rtdetr_explained.illustrations.marks import (
     area_px,
     box_outline,
     halo_color,
+    photo_height,
     photo_part,
     region_around,
 )
@@ -90,6 +91,12 @@ def test_part_of_a_photo_ends_at_the_photo() -> None:
     assert photo_part(photo, SIZE, (-80, -60, 120, 90)).extent == (0, 0, 120, 90)
     outside = photo_part(photo, SIZE, (500, 400, 600, 475))
     assert min(outside.image.size) == 1
+
+
+def test_wide_photos_need_less_height() -> None:
+    assert photo_height((400, 300), width=400, most=320) == 300
+    assert photo_height((1920, 1080), width=400) == 225
+    assert photo_height((300, 900), most=310) == 310
 
 
 def test_an_area_counts_pixels_from_the_top() -> None:
