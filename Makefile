@@ -2,7 +2,7 @@
 # make test   set up what is missing, then check formatting, lint, types and run every test
 #
 # Variables: VENV (where the virtual environment lives), PORT (of the app), PYTHON3 (the interpreter to start from),
-# PYTEST_ARGS, TORCH_INDEX (for instance https://download.pytorch.org/whl/cpu for the small CPU-only build on Linux).
+# PYTEST_ARGS, TORCH_INDEX (an extra package index, such as the one of PyTorch that holds the small CPU-only builds).
 
 VENV        ?= .venv
 PORT        ?= 8501

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -19,23 +19,13 @@ def theme() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def show(
-    slug: str,
-    module: ModuleType,
-    data: Any,
-    *,
-    selects: str | None = None,
-    numbers: Mapping[str, Iterable[int]] | None = None,
-) -> None:
+def show(slug: str, module: ModuleType, data: Any, *, selects: str | None = None) -> None:
     """Draw the view data of an illustration, with its caption and the buttons that export it.
 
-    `selects` names the field of the view state that a click on a marker sets. The value is the marker's custom data:
-    `numbers` gives it by the name of the markers, where the figure does not carry it itself.
+    `selects` names the field of the view state that a click on a marker sets; the value is the marker's custom data.
     """
     key = f"figure_{slug}"
     figure = module.plotly_figure(data, theme())
-    for name, values in (numbers or {}).items():
-        figure.update_traces(customdata=list(map(int, values)), selector={"name": name})
     options: dict[str, Any] = {}
     if selects:
         options = {"on_select": _from_click(key, selects), "selection_mode": "points"}

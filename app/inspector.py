@@ -36,19 +36,15 @@ def show(view: Selected, trace: Trace) -> None:
     moved = _moves_px(query.reference_boxes, (width, height))
     rows = {
         "After layer": [str(i + 1) for i in range(trace.num_layers)],
-        "Best class": [trace.class_names[scores.argmax()] for scores in query.layer_scores],
-        "Score": [float(scores.max()) for scores in query.layer_scores],
-        "Box moved (px)": moved,
+        "Best class": [plain(trace.class_names[scores.argmax()]) for scores in query.layer_scores],
+        "Score": [f"{scores.max():.2f}" for scores in query.layer_scores],
+        "Box moved (px)": [f"{distance:.0f}" for distance in moved],
     }
-    st.dataframe(
+    st.table(
         pd.DataFrame(rows),
+        border="horizontal",
         hide_index=True,
-        row_height=30,
         alt=f"Class, score and movement of query {query.index} after each decoder layer",
-        column_config={
-            "Score": st.column_config.NumberColumn(format="%.2f"),
-            "Box moved (px)": st.column_config.NumberColumn(format="%.0f"),
-        },
     )
     last = trace.num_layers
     st.caption(

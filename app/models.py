@@ -34,10 +34,14 @@ _FORWARD = threading.Lock()
 
 @dataclass(frozen=True)
 class Targets:
-    """The objects that denoising starts from: classes, and boxes cxcywh in 0..1, with a sentence on their origin."""
+    """The objects that denoising starts from: classes, and boxes cxcywh in 0..1, with a sentence on their origin.
+
+    They are `true` objects or stand-ins, which depend on the score threshold.
+    """
 
     labels: tuple[int, ...]
     boxes: tuple[tuple[float, ...], ...]
+    true: bool
     origin: str
 
 
@@ -147,7 +151,7 @@ def denoising_targets(view: ViewState, trace: Trace) -> Targets:
     if images.kind(view.image) == "scene" and trace.class_names == SHAPE_CLASSES:
         scene = images.scene(view.image)
         boxes = tuple(map(tuple, scene.boxes.tolist()))
-        return Targets(tuple(scene.labels.tolist()), boxes, "The targets are the scene's true boxes and classes.")
+        return Targets(tuple(scene.labels.tolist()), boxes, True, "The targets are the scene's true boxes and classes.")
     why = "This image has no annotations" if images.is_photograph(view.image) else "This model does not know shapes"
     found = trace.detections(view.threshold)[: trace.meta["config"]["num_denoising"]]
     if found:
@@ -158,7 +162,7 @@ def denoising_targets(view: ViewState, trace: Trace) -> Targets:
         labels = tuple(int(trace.labels[q]) for q in queries)
         which = f"its three best queries (no detection is above {view.threshold:.2f})"
     boxes = tuple(tuple(np.clip(trace.boxes[q], 0, 1).tolist()) for q in queries)
-    return Targets(labels, boxes, f"{why}, so the model takes {which} as stand-in targets.")
+    return Targets(labels, boxes, False, f"{why}, so the model takes {which} as stand-in targets.")
 
 
 def _trace(image: str, name_or_path: str, stamp: Stamp) -> Trace:

@@ -25,6 +25,7 @@ CSS = """
   [data-testid=stMainBlockContainer] { padding-left: 0.75rem; padding-right: 0.75rem; }
   [data-testid=stMain] [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) { flex-wrap: wrap; }
   [data-testid=stMain] [data-testid=stHorizontalBlock] > [data-testid=stColumn] { min-width: 100%; }
+  [data-testid=stMain] h2 .stMarkdownColoredText { display: none; }
   [data-testid=stSidebar][data-collapsed=false] { width: 236px !important; min-width: 236px !important; }
 }
 .st-key-figure { overflow-x: auto; }
@@ -117,8 +118,8 @@ def _notes(view: ViewState, trace: Trace) -> None:
     knows_shapes = trace.class_names == SHAPE_CLASSES
     if knows_shapes and images.is_photograph(view.image):
         st.warning(
-            "**nano knows generated shapes only.** What it finds in a photograph means nothing: for photographs, "
-            "choose a model with COCO weights in the side bar.",
+            f"**{plain(trace.meta['model'])} knows generated shapes only.** What it finds in a photograph means "
+            "nothing: for photographs, choose a model with COCO weights in the side bar.",
             icon=":material/category:",
         )
     elif not knows_shapes and not images.is_photograph(view.image):

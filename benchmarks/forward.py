@@ -17,6 +17,7 @@ import transformers
 from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
 
 from rtdetr_explained.data.images import open_image
+from rtdetr_explained.data.shapes import SceneConfig, generate_scene
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
@@ -35,7 +36,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
 
-    photo = torch.randint(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=torch.uint8).numpy()
+    photo = generate_scene(0, SceneConfig(size=(SIDE_PX, SIDE_PX))).image
     model = RTDETR(CONFIGS["rtdetrv2_r18vd"]).eval()
     plain, fused = Detector(model, deploy=False), Detector(model)
     peer = transformers_r18()

@@ -22,7 +22,7 @@ from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.tap import Tap
 from rtdetr_explained.model.weights import weights_hash
 from rtdetr_explained.tracing.edits import Edit, from_dict, to_dict
-from rtdetr_explained.tracing.profile import stage_profiles
+from rtdetr_explained.tracing.profile import stage_flops, stage_profiles
 from rtdetr_explained.tracing.recorder import Recorder, install_hooks, recording
 from rtdetr_explained.tracing.rerun import SELECTION_EDITS, plan
 from rtdetr_explained.tracing.sites import Keep, keeper, stage_of
@@ -54,7 +54,8 @@ class Detector:
         model = fuse(model) if deploy else copy.deepcopy(model).eval()
         self.model = model.requires_grad_(False).to(self.device)
         self.memory_format = torch.channels_last if deploy else torch.contiguous_format
-        self.site_names = [n for n, m in self.model.named_modules() if isinstance(m, Tap)]
+        self.modules = dict(self.model.named_modules())
+        self.site_names = [n for n, m in self.modules.items() if isinstance(m, Tap)]
         layers = tuple(f"decoder.layers.{i}.cross_attn" for i in range(self.config.num_layers))
         install_hooks(self.model, ("backbone", "hybrid_encoder", "hybrid_encoder.ccff", *LATER_STAGES[:2], *layers))
 
@@ -247,10 +248,8 @@ class Detector:
             ]
         layer_logits = np.stack(logits)
         layer_logits.setflags(write=False)
-        profile = {
-            stage: StageProfile(self.parameters[stage], counted.flops)
-            for stage, counted in stage_profiles(self.model, shapes).items()
-        }
+        flops = stage_flops(self.modules, shapes)
+        profile = {stage: StageProfile(count, flops[stage]) for stage, count in self.parameters.items()}
         return Trace(values, infos, {"layer_logits": layer_logits}, shapes, times, profile, photo_jpeg, meta)
 
 

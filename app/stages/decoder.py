@@ -13,8 +13,7 @@ with left:
         controls.layer(view, trace)
         controls.head(view, trace)
     data = decoder.view(trace, query=view.query, layer=view.layer, head=view.head, threshold=view.threshold)
-    others = [query for query in range(len(trace.logits)) if query != view.query]
-    figures.show("decoder", decoder, data, selects="query", numbers={"reference points": others})
+    figures.show("decoder", decoder, data, selects="query")
 with right:
     controls.threshold(view)
     tables.show_detections(trace, view, "decoder")

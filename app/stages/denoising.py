@@ -24,5 +24,7 @@ with left:
     data = denoising.view(noised, group=view.group)
     figures.show("denoising", denoising, data)
 with right:
+    if not targets.true:
+        controls.threshold(view)
     inspector.show(view, trace)
 tables.below_figure("denoising", denoising, data, view, noised)

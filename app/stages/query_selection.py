@@ -4,15 +4,13 @@ import streamlit as st
 
 from app import figures, inspector, models, tables
 from rtdetr_explained.illustrations import query_selection
-from rtdetr_explained.illustrations.colors import LEVEL_NAMES
 
 view, trace = models.current()
 data = query_selection.view(trace, query=view.query)
-cells = {f"chosen on {name}": chosen[:, 0] for name, chosen in zip(LEVEL_NAMES, data.chosen, strict=True)}
 
 left, right = st.columns([2, 1], gap="medium")
 with left:
-    figures.show("query_selection", query_selection, data, selects="query", numbers=cells)
+    figures.show("query_selection", query_selection, data, selects="query")
 with right:
     inspector.show(view, trace)
 tables.below_figure("query_selection", query_selection, data, view, trace)

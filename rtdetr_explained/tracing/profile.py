@@ -1,5 +1,6 @@
 """Parameters and floating-point operations of each stage."""
 
+from collections.abc import Mapping
 from math import prod
 
 from torch import nn
@@ -19,17 +20,23 @@ def stage_profiles(model: RTDETR, shapes: dict[str, tuple[int, ...]]) -> dict[st
     Counted are convolutions, linear layers, the two matrix products of self-attention and the bilinear reads; norms,
     activations and sums are left out, as is usual. Layers that did not run count no operations.
     """
-    parameters, flops = dict.fromkeys(STAGES, 0), dict.fromkeys(STAGES, 0)
+    parameters = dict.fromkeys(STAGES, 0)
     for name, parameter in model.named_parameters():
         parameters[stage_of(name)] += parameter.numel()
-    modules = dict(model.named_modules())
+    parameters["overview"] = sum(parameters.values())
+    flops = stage_flops(dict(model.named_modules()), shapes)
+    return {stage: StageProfile(parameters[stage], flops[stage]) for stage in STAGES}
+
+
+def stage_flops(modules: Mapping[str, nn.Module], shapes: dict[str, tuple[int, ...]]) -> dict[str, int]:
+    """Only the operations, of modules by name."""
+    flops = dict.fromkeys(STAGES, 0)
     for called, shape in shapes.items():
         name = called.split("@")[0]
-        if module := modules.get(name):
-            flops[stage_of(name)] += module_flops(module, shape)
-    for counts in (parameters, flops):
-        counts["overview"] = sum(counts.values())
-    return {stage: StageProfile(parameters[stage], flops[stage]) for stage in STAGES}
+        if (module := modules.get(name)) and (counted := module_flops(module, shape)):
+            flops[stage_of(name)] += counted
+    flops["overview"] = sum(flops.values())
+    return flops
 
 
 def module_flops(module: nn.Module, shape: tuple[int, ...]) -> int:

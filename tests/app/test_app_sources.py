@@ -162,6 +162,13 @@ def test_targets_of_denoising(open_app):
     assert "best detections above 0.01" in text
 
 
+def test_the_threshold_stands_beside_targets_that_depend_on_it(open_app):
+    at = open_app("denoising", image="sample-chelsea", threshold=0.01)
+    at.slider(key="control_threshold").set_value(1.0).run()
+    assert "three best queries" in text_of(at)
+    assert not [slider for slider in open_app("denoising").slider if slider.key == "control_threshold"]
+
+
 def test_a_published_model_is_downloaded_on_a_button(open_app, server):
     shutil.copy(zoo.NANO_PATH, server / "weights.safetensors")
     at = open_app("overview")
