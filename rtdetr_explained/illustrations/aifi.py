@@ -113,7 +113,7 @@ def drawing(view: AifiView, theme: str) -> Drawing:
     aspect = view.image_size[1] / view.image_size[0]
     tall = min(MAIN * WIDTH * aspect, HEIGHT - HEADER - 46)
     wide = tall / aspect / WIDTH
-    names = [f"head {i + 1}" for i in range(len(view.heads))]
+    names = [f"head {i}" for i in range(len(view.heads))]
     which = "mean over heads" if view.head is None else names[view.head]
     shared = view.scale == "stage"
     high = view.shared_high if shared else float(view.attention.max())
@@ -236,7 +236,7 @@ def matplotlib_figure(view: AifiView, theme: str) -> Figure:
 
 def caption(view: AifiView) -> str:
     """One sentence saying what is seen."""
-    who = "On the mean over heads" if view.head is None else f"In head {view.head + 1}"
+    who = "On the mean over heads" if view.head is None else f"In head {view.head}"
     row, column = divmod(int(view.attention.argmax()), view.attention.shape[1])
     target = "itself" if (row, column) == (view.row, view.column) else f"row {row}, column {column}"
     highest, own = float(view.attention.max()), float(view.attention[view.row, view.column])
@@ -249,7 +249,7 @@ def caption(view: AifiView) -> str:
 
 def alt_text(view: AifiView) -> str:
     """The figure in words."""
-    peaks = ", ".join(f"head {i + 1} {number(float(values.max()))}" for i, values in enumerate(view.heads))
+    peaks = ", ".join(f"head {i} {number(float(values.max()))}" for i, values in enumerate(view.heads))
     return (
         "The darkened photo, brighter where the selected cell of S5 attends, and one small map for each head with its "
         f"largest weight: {peaks}. A last small map shows how alike the position codes are. {caption(view)}"
@@ -264,6 +264,6 @@ def table(view: AifiView) -> dict[str, list]:
         "row": rows.ravel().tolist(),
         "column": columns.ravel().tolist(),
         "weight (shown)": view.attention.ravel().tolist(),
-        **{f"head {i + 1}": values.ravel().tolist() for i, values in enumerate(view.heads)},
+        **{f"head {i}": values.ravel().tolist() for i, values in enumerate(view.heads)},
         "position cosine": view.similarity.ravel().tolist(),
     }
