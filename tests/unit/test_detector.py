@@ -134,7 +134,7 @@ def test_sites_that_are_kept(detector: Detector, sites, kept: str, left: str | N
     json.dumps(trace.meta)
 
 
-def test_a_trace_of_r18_at_640_stays_under_25_megabytes() -> None:
+def test_a_trace_of_r18_at_640_stays_under_25_megabytes_and_can_be_run_again() -> None:
     detector = Detector(random_model(CONFIGS["rtdetrv2_r18vd"]))
     scene = generate_scene(0, SceneConfig(size=(960, 1280)))
     trace = detector.trace(scene.image)
@@ -145,6 +145,7 @@ def test_a_trace_of_r18_at_640_stays_under_25_megabytes() -> None:
     assert trace["hybrid_encoder.ccff.n3"].shape == (256, 80, 80)
     assert trace["decoder.layers.2.cross_attn.sampling_locations"].shape == (300, 8, 12, 2)
     assert trace["query_selection.valid_mask"].array.sum() == 8084
+    assert detector.rerun(trace, []).same_numbers(trace)
 
 
 def test_denoising_queries_come_before_the_matching_ones(denoised: Trace, trace: Trace) -> None:

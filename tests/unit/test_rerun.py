@@ -293,6 +293,7 @@ def test_the_trace_itself_is_not_changed(detector: Detector) -> None:
         ([edits.drop_head(1.0)], "The edit's head is 1.0, but must be a whole number from 0 to 3."),  # type: ignore[arg-type]
         ([edits.drop_head("1")], "The edit's head is '1', but must be a whole number from 0 to 3."),  # type: ignore[arg-type]
         ([edits.drop_head(0, True)], "The edit's layer is True, but must be a whole number from 0 to 2."),
+        ([edits.drop_point(0, 0, 0, 0, 0, "half")], "The edit's mode is 'half', but must be one of zero, renormalise."),  # type: ignore[arg-type]
         ([edits.drop_level(0, mode="half")], "The edit's mode is 'half', but must be one of zero, renormalise."),  # type: ignore[arg-type]
         ([edits.set_sampling(None)], "The edit's method is None, but must be one of default, discrete."),  # type: ignore[arg-type]
     ],
