@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app import state
+from app.text import plain
 from rtdetr_explained.illustrations import export
 
 MIME_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
@@ -41,7 +42,7 @@ def show(slug: str, module: ModuleType, data: Any, *, selects: str | None = None
             config={"displaylogo": False, "displayModeBar": False, "scrollZoom": False},
             **options,
         )
-    st.caption(module.caption(data))
+    st.caption(plain(module.caption(data)))
     _export(slug, module, data)
 
 

@@ -106,7 +106,7 @@ def from_params(params: Mapping[str, str]) -> tuple[ViewState, list[str]]:
         try:
             values[field] = parse(text)
         except Unusable as problem:
-            notes.append(f"In the link, {field} {_quoted(text)} {problem}; it was left out.")
+            notes.append(f"In the link, {field}{_quoted(text)} {problem}; it was left out.")
     return ViewState(**values), notes
 
 
@@ -206,4 +206,5 @@ def _from_widget(field: str) -> None:
 
 
 def _quoted(text: str) -> str:
-    return repr(text if len(text) <= 40 else f"{text[:40]}…")
+    """A value from a link, to be repeated in a note: only where it is short and cannot look like a link of its own."""
+    return f" {text!r}" if re.fullmatch(r"[A-Za-z0-9_+-]{1,40}(\.[0-9]{1,6})?", text) else ""

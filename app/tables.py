@@ -57,7 +57,7 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
     found = trace.detections(view.threshold)
     if not found:
         best = trace.detections(0.0)[0]
-        st.caption(f"Nothing scores above {view.threshold:.2f}; the best is {best.name} with {best.score:.2f}.")
+        st.caption(f"Nothing scores above {view.threshold:.2f}; the best is {plain(best.name)} with {best.score:.2f}.")
         return
     queries = [d.query for d in found]
     rows = {
@@ -85,10 +85,10 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
         selection_default={"selection": {"rows": selected}},
         alt=f"{len(found)} detections; selecting a row selects its query",
         column_config={
-            "class": st.column_config.TextColumn("Class"),
-            "score": st.column_config.NumberColumn("Score", format="%.2f", width="small"),
-            "query": st.column_config.NumberColumn("Query", width="small"),
-            "box": st.column_config.TextColumn("Box (px)", help="x, y of its corners in pixels of the image"),
+            "class": st.column_config.TextColumn("Class", width=80),
+            "score": st.column_config.NumberColumn("Score", format="%.2f", width=54),
+            "query": st.column_config.NumberColumn("Query", width=56),
+            "box": st.column_config.TextColumn("Box (px)", help="x, y of two corners in pixels of the image"),
         },
     )
 

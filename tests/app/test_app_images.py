@@ -1,9 +1,12 @@
 """Images by name: samples, scenes and their titles."""
 
+import re
+
 import numpy as np
 import pytest
 
 from app import images
+from app.text import plain
 from rtdetr_explained.data.shapes import generate_scene
 from rtdetr_explained.errors import InputError
 
@@ -52,3 +55,10 @@ def test_a_scene_is_the_generators_scene():
 def test_an_unknown_upload_says_what_to_do():
     with pytest.raises(InputError, match="upload the same file"):
         images.load("upload-0123456789ab")
+
+
+def test_escaped_text_shows_no_markdown():
+    text = "![x](http://a.b) **c** $d$ :red[e] <f> `g` #h"
+    escaped = plain(text)
+    assert re.sub(r"\\(.)", r"\1", escaped) == text
+    assert not re.search(r"(?<!\\)[*`$\[\](<:!]", escaped)

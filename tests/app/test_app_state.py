@@ -59,6 +59,12 @@ def test_a_bad_value_falls_back_with_one_sentence(field, value):
     assert len(notes[0]) < 150
 
 
+def test_a_note_repeats_a_harmless_value_and_no_other():
+    assert "query 'seventeen' is" in from_params({"query": "seventeen"})[1][0]
+    for value in ("www.example.com", "https://example.com", "[a](b)", "a@b.cd", "x" * 50):
+        assert value not in from_params({"image": value})[1][0]
+
+
 def test_parameters_of_others_are_ignored():
     assert from_params({"utm_source": "mail", "foo": ""}) == (ViewState(), [])
 
