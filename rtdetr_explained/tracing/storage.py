@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialize
 
 from rtdetr_explained.data.images import open_image
 from rtdetr_explained.errors import InputError
@@ -38,7 +38,8 @@ def save_trace(trace: Trace, path: str | os.PathLike) -> None:
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        save_file(arrays, temporary, metadata={"manifest": text, "sha256": digest(text, arrays)})
+        # Not safetensors' own save_file: it makes files that nobody else may read.
+        temporary.write_bytes(serialize(arrays, {"manifest": text, "sha256": digest(text, arrays)}))
         os.replace(temporary, target)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)

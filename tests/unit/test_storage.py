@@ -88,6 +88,12 @@ def test_saving_leaves_the_file_alone_and_replaces_an_older_one(trace: Trace, tm
     assert same(Trace.load(str(path)), trace)
 
 
+def test_a_trace_may_be_read_by_whoever_may_read_other_files(trace: Trace, tmp_path: Path) -> None:
+    trace.save(tmp_path / "photo.safetensors")
+    (tmp_path / "ordinary").touch()
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
+
+
 def test_a_place_that_cannot_be_written_to_is_refused(trace: Trace, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     for target in (tmp_path / "missing" / "photo.safetensors", tmp_path / "taken"):
