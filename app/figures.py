@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from app import state
@@ -44,6 +45,11 @@ def show(slug: str, module: ModuleType, data: Any, *, selects: str | None = None
         )
     st.caption(plain(module.caption(data)))
     _export(slug, module, data)
+    numbers = st.expander("Figure as a table", key=f"table_{slug}", on_change="rerun")
+    if numbers.open:
+        with numbers:
+            table = pd.DataFrame(module.table(data))
+            st.dataframe(table, hide_index=True, alt=f"The data of the figure: {module.caption(data)}")
 
 
 def _keep_opacity(trace: Any) -> None:

@@ -20,6 +20,7 @@ from app.state import OWN_WEIGHTS, Limits, Selected, ViewState
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model import download, zoo
+from rtdetr_explained.tracing.edits import Edit
 from rtdetr_explained.tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -127,12 +128,16 @@ def current() -> tuple[Selected, Trace]:
 
 
 def limits(trace: Trace) -> Limits:
-    """How many queries, layers, heads, stride-32 cells and channels a trace has."""
+    """How many queries, layers, heads, levels, sampling points, stride-32 cells and channels a trace has."""
     h, w = trace.map_sizes[-1]
+    config = trace.meta["config"]
     return Limits(
         query=len(trace.logits),
+        compare=len(trace.logits),
         layer=trace.num_layers,
-        head=trace.meta["config"]["num_heads"],
+        head=config["num_heads"],
+        level=len(trace.map_sizes),
+        point=config["num_heads"] * sum(config["num_points"]),
         cell=h * w,
         channel=max(site.shape[0] for site in trace.sites() if site.name in ("backbone.s3", "hybrid_encoder.ccff.n3")),
     )
@@ -144,6 +149,13 @@ def denoising_of(view: ViewState, trace: Trace) -> tuple[Trace, Targets]:
     source = _source(view.model)
     make = _session_denoising if images.kind(view.image) == "upload" else _shared_denoising
     return make(view.image, *source, targets, view.seed, _trace=trace), targets
+
+
+def rerun_of(view: ViewState, trace: Trace, edits: tuple[Edit, ...]) -> Trace:
+    """The view's trace run again with these edits, from the earliest stage they touch. Raises `InputError`."""
+    source = _source(view.model)
+    again = _session_rerun if images.kind(view.image) == "upload" else _shared_rerun
+    return again(view.image, *source, edits, _trace=trace)
 
 
 def denoising_targets(view: ViewState, trace: Trace) -> Targets:
@@ -179,6 +191,12 @@ def _denoising(name_or_path: str, stamp: Stamp, targets: Targets, seed: int, tra
         return model.trace_denoising(trace, boxes, labels, seed=seed)
 
 
+def _rerun(name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], trace: Trace) -> Trace:
+    model = _load(name_or_path, stamp)
+    with _FORWARD:
+        return model.rerun(trace, edits)
+
+
 # Each behind two caches, both bounded: a trace of R18 at 640 px takes about 25 MB.
 
 
@@ -202,3 +220,13 @@ def _session_denoising(
     image: str, name_or_path: str, stamp: Stamp, targets: Targets, seed: int, _trace: Trace
 ) -> Trace:
     return _denoising(name_or_path, stamp, targets, seed, _trace)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _shared_rerun(image: str, name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], _trace: Trace) -> Trace:
+    return _rerun(name_or_path, stamp, edits, _trace)
+
+
+@st.cache_resource(max_entries=3, scope="session", show_spinner=False)
+def _session_rerun(image: str, name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], _trace: Trace) -> Trace:
+    return _rerun(name_or_path, stamp, edits, _trace)

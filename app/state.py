@@ -20,26 +20,43 @@ from rtdetr_explained.model import zoo
 OWN_WEIGHTS = "file"
 """The name of a model that was loaded from a path; the path itself stays out of links."""
 SCALES = ("map", "stage")
+UNITS = ("px", "image")
+METHODS = ("default", "one2many")
+DEPTHS = ("see", "tensors", "formula", "code")
+OF_ONE_TRACE = ("query", "compare", "point", "cell", "channel", "queries", "selection", "place")
+"""What is let go of with the image or the model it was chosen in."""
 
 
 @dataclass(frozen=True)
 class ViewState:
     """What is looked at. None means: what fits best (the best query, the last layer, its own cell, all heads, …).
 
-    `query`, `layer`, `head` and `channel` count from 0; `cell` is a token of the stride-32 map, row by row;
-    `scale` tells whose range the colours of a map span, its own ("map") or that of all maps of the stage ("stage");
-    `threshold` is a class probability; `group` is one of the groups of denoising queries and `seed` draws their noise.
+    `query`, `layer`, `head`, `level` and `channel` count from 0; `compare` is a second query beside the selected one;
+    `point` is a sampling point, counted over heads, then levels, then points; `cell` is a token of the stride-32 map,
+    row by row. `scale` tells whose range the colours of a map span, its own ("map") or that of all maps of the stage
+    ("stage"); `unit` is that of positions, pixels of the photo ("px") or 0..1 of the image ("image"); `depth` is what a
+    page shows of its stage. `threshold` is a class probability. `queries` and `selection` are what query selection is
+    run again with, and `place` is an (x, y) in 0..1 of the image that was asked about there. `group` is one of the
+    groups of denoising queries and `seed` draws their noise.
     """
 
     image: str = images.DEFAULT
     model: str = "nano"
     query: int | None = None
+    compare: int | None = None
     layer: int | None = None
     head: int | None = None
+    level: int | None = None
+    point: int | None = None
     cell: int | None = None
     channel: int | None = None
     scale: str | None = None
+    unit: str = "px"
+    depth: str = "see"
     threshold: float = 0.5
+    queries: int | None = None
+    selection: str | None = None
+    place: tuple[float, float] | None = None
     group: int = 0
     seed: int = 0
 
@@ -75,10 +92,27 @@ def _image(text: str) -> str:
     return text
 
 
-def _scale(text: str) -> str:
-    if text not in SCALES:
-        raise Unusable(f"is none of {', '.join(SCALES)}")
-    return text
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise Unusable(f"is none of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _count(text: str) -> int:
+    if not _index(text):
+        raise Unusable("is not a number from 1 upwards")
+    return int(text)
+
+
+def _place(text: str) -> tuple[float, float]:
+    x, _, y = text.partition(",")
+    try:
+        return _threshold(x), _threshold(y)
+    except Unusable:
+        raise Unusable("is not a place such as 0.25,0.6, in parts of the image") from None
 
 
 def _model(text: str) -> str:
@@ -90,9 +124,16 @@ def _model(text: str) -> str:
 PARSERS: dict[str, Callable[[str], Any]] = {
     "image": _image,
     "model": _model,
-    "scale": _scale,
+    "scale": _one_of(*SCALES),
+    "unit": _one_of(*UNITS),
+    "depth": _one_of(*DEPTHS),
+    "selection": _one_of(*METHODS),
     "threshold": _threshold,
-    **dict.fromkeys(("query", "layer", "head", "cell", "channel", "group", "seed"), _index),
+    "place": _place,
+    "queries": _count,
+    **dict.fromkeys(
+        ("query", "compare", "layer", "head", "level", "point", "cell", "channel", "group", "seed"), _index
+    ),
 }
 
 
@@ -114,10 +155,16 @@ def to_params(view: ViewState) -> dict[str, str]:
     """The shortest URL parameters that give this state: every field that differs from its default."""
     default = ViewState()
     return {
-        field: f"{value:g}" if isinstance(value, float) else str(value)
+        field: _text(value)
         for field, value in dataclasses.asdict(view).items()
         if value is not None and value != getattr(default, field)
     }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(f"{number:.4g}" for number in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -125,8 +172,11 @@ class Limits:
     """How many of each there are in a trace; an index must be smaller."""
 
     query: int
+    compare: int
     layer: int
     head: int
+    level: int
+    point: int
     cell: int
     channel: int
 
@@ -172,7 +222,7 @@ def change(**fields: Any) -> None:
     """Change fields, from a widget's callback. A new image or model lets go of what was selected in the old one."""
     view = st.session_state.view
     if any(field in fields and fields[field] != getattr(view, field) for field in ("image", "model")):
-        fields = {"query": None, "cell": None, "channel": None, **fields}
+        fields = {**dict.fromkeys(OF_ONE_TRACE), **fields}
     st.session_state.view = dataclasses.replace(view, **fields)
     st.session_state.view_changed = True
     st.session_state.notes = []

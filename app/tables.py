@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -17,18 +14,6 @@ from rtdetr_explained.tracing.sites import SiteInfo
 from rtdetr_explained.tracing.trace import Trace
 
 ROW_PX = 32
-
-
-def below_figure(slug: str, module: ModuleType, data: Any, view: Selected, trace: Trace) -> None:
-    """The two tables below a figure. A hidden tab does no work."""
-    tensors, numbers = st.tabs(["Tensors of this stage", "Figure as a table"], key=f"tables_{slug}", on_change="rerun")
-    if tensors.open:
-        with tensors:
-            show_tensors(slug, trace, view.layer)
-    if numbers.open:
-        with numbers:
-            table = pd.DataFrame(module.table(data))
-            st.dataframe(table, hide_index=True, alt=f"The data of the figure: {module.caption(data)}")
 
 
 def show_tensors(slug: str, trace: Trace, layer: int) -> None:

@@ -2,20 +2,25 @@
 
 import streamlit as st
 
-from app import controls, figures, inspector, models, tables
+from app import controls, depths, figures, inspector, models
 from rtdetr_explained.illustrations import aifi
 
 view, trace = models.current()
-data = aifi.view(trace, query=view.query, cell=view.cell, head=view.head, scale=view.scale or "map")
 
-left, right = st.columns([2, 1], gap="medium")
-with left:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        controls.head(view, trace)
-        controls.scale(view, data.scale)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        controls.cell(view, data.cell, trace)
-    figures.show("aifi", aifi, data, selects="cell")
-with right:
-    inspector.show(view, trace)
-tables.below_figure("aifi", aifi, data, view, trace)
+
+def see() -> None:
+    """Figure and inspector."""
+    data = aifi.view(trace, query=view.query, cell=view.cell, head=view.head, scale=view.scale or "map")
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            controls.head(view, trace)
+            controls.scale(view, data.scale)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            controls.cell(view, data.cell, trace)
+        figures.show("aifi", aifi, data, selects="cell")
+    with right:
+        inspector.show(view, trace)
+
+
+depths.show("aifi", view, trace, see)

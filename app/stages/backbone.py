@@ -2,18 +2,23 @@
 
 import streamlit as st
 
-from app import controls, figures, inspector, models, tables
+from app import controls, depths, figures, inspector, models
 from rtdetr_explained.illustrations import backbone
 
 view, trace = models.current()
 
-left, right = st.columns([2, 1], gap="medium")
-with left:
-    with st.container(horizontal=True):
-        channel = controls.channel(view, len(trace["backbone.s3"].array))
-        scale = controls.scale(view, "map")
-    data = backbone.view(trace, channel=channel, scale=scale)
-    figures.show("backbone", backbone, data)
-with right:
-    inspector.show(view, trace)
-tables.below_figure("backbone", backbone, data, view, trace)
+
+def see() -> None:
+    """Figure and inspector."""
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        with st.container(horizontal=True):
+            channel = controls.channel(view, len(trace["backbone.s3"].array))
+            scale = controls.scale(view, "map")
+        data = backbone.view(trace, channel=channel, scale=scale)
+        figures.show("backbone", backbone, data)
+    with right:
+        inspector.show(view, trace)
+
+
+depths.show("backbone", view, trace, see)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import controls, figures, inspector, models, state, tables
+from app import controls, depths, figures, inspector, models, state
 from rtdetr_explained.illustrations import denoising
 
 view, trace = models.current()
@@ -15,16 +15,21 @@ if view.group >= groups:
     view = replace(view, group=0)
     state.put(replace(state.current(), group=0))
 
-left, right = st.columns([2, 1], gap="medium")
-with left:
-    with st.container(horizontal=True):
-        controls.group(view, groups)
-        controls.seed(view)
-    st.caption(targets.origin)
-    data = denoising.view(noised, group=view.group)
-    figures.show("denoising", denoising, data)
-with right:
-    if not targets.true:
-        controls.threshold(view)
-    inspector.show(view, trace)
-tables.below_figure("denoising", denoising, data, view, noised)
+
+def see() -> None:
+    """Figure and inspector."""
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        with st.container(horizontal=True):
+            controls.group(view, groups)
+            controls.seed(view)
+        st.caption(targets.origin)
+        data = denoising.view(noised, group=view.group)
+        figures.show("denoising", denoising, data)
+    with right:
+        if not targets.true:
+            controls.threshold(view)
+        inspector.show(view, trace)
+
+
+depths.show("denoising", view, noised, see)

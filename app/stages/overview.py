@@ -2,17 +2,22 @@
 
 import streamlit as st
 
-from app import controls, figures, inspector, models, tables
+from app import controls, depths, figures, inspector, models, tables
 from rtdetr_explained.illustrations import overview
 
 view, trace = models.current()
-data = overview.view(trace, threshold=view.threshold, query=view.query)
 
-left, right = st.columns([2, 1], gap="medium")
-with left:
-    figures.show("overview", overview, data, selects="query")
-with right:
-    controls.threshold(view)
-    tables.show_detections(trace, view, "overview")
-    inspector.show(view, trace)
-tables.below_figure("overview", overview, data, view, trace)
+
+def see() -> None:
+    """Figure and inspector."""
+    data = overview.view(trace, threshold=view.threshold, query=view.query)
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        figures.show("overview", overview, data, selects="query")
+    with right:
+        controls.threshold(view)
+        tables.show_detections(trace, view, "overview")
+        inspector.show(view, trace)
+
+
+depths.show("overview", view, trace, see)
