@@ -1,12 +1,17 @@
-"""What the unit tests share: one small detector and its traces; tests for a GPU are left out where there is none."""
+"""What the unit tests share: a detector, its traces, a server; tests for a GPU are left out where there is none."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from download_server import Server
+
     from rtdetr_explained.detector import Detector
     from rtdetr_explained.tracing.trace import Trace
 
@@ -27,6 +32,33 @@ def trace(detector: Detector) -> Trace:
     from random_models import random_photo
 
     return detector.trace(random_photo(100, 150), sites="all")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server on this machine that a test tells how to behave."""
+    from download_server import Server
+
+    monkeypatch.setenv("no_proxy", "*")
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.over.set()
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def get(server: Server, tmp_path: Path) -> Callable[..., Path]:
+    """`fetch` from the server, without long pauses."""
+    from rtdetr_explained.model.download import fetch
+
+    def get(**options) -> Path:
+        options = {"cache_dir": tmp_path, "timeout_s": 10, "backoff_s": 0.01} | options
+        return fetch(server.url, "weights.pth", **options)
+
+    return get
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
