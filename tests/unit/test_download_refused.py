@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import urllib.error
+import urllib.request
 
 import pytest
 from download_server import BODY, SHA256, corrupt, left_behind, status, unannounced, whole
