@@ -1,4 +1,4 @@
-"""A stage at several depths: the figure, its tensors, its formula and its code. A hidden tab does no work."""
+"""A stage at four depths: its figure, its tensors, its formulas and its code. A hidden tab does no work."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import tables
+from app import code, state, tensors
 from app.state import Selected
 from rtdetr_explained.tracing.trace import Trace
 
+TITLES = {"see": "See", "tensors": "Tensors", "code": "Code"}
+
 
 def show(slug: str, view: Selected, trace: Trace, see: Callable[[], None]) -> None:
-    """Draw the tabs of a stage; `see` draws the first one, with its own layout. `trace` is the one whose tensors count.
+    """Draw the tabs of a stage; `see` draws the first one, with its own layout. `trace` is the one whose numbers count.
 
-    The tab that is open follows `view.depth`.
+    The tab that is open follows `view.depth`, and only its contents are made.
     """
-    figure, tensors = st.tabs(["See", "Tensors"], key=f"depth_{slug}", on_change="rerun")
-    if figure.open:
-        with figure:
-            see()
-    if tensors.open:
-        with tensors:
-            tables.show_tensors(slug, trace, view.layer)
+    key = f"depth_{slug}"
+    st.session_state[key] = TITLES.get(view.depth, TITLES["see"])
+    depths = {title: depth for depth, title in TITLES.items()}
+    tabs = st.tabs(
+        list(depths), key=key, on_change=lambda: state.change(depth=depths.get(st.session_state[key], "see"))
+    )
+    contents: dict[str, Callable[[], None]] = {
+        "see": see,
+        "tensors": lambda: tensors.show(slug, view, trace),
+        "code": lambda: code.show(slug, trace),
+    }
+    for tab, draw in zip(tabs, contents.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
