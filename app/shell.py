@@ -51,7 +51,7 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
     try:
         with st.sidebar, st.spinner("Loading the model and tracing the image …"):
             trace = models.trace_of(view)
-        view, problems = state.fit(view, models.limits(trace))
+        view, problems = state.fit(view, models.limits(trace), int(trace.scores.argmax()))
         state.put(view)
         for sentence in problems:
             state.note(sentence)

@@ -110,7 +110,7 @@ def _count(text: str) -> int:
 def _place(text: str) -> tuple[float, float]:
     x, _, y = text.partition(",")
     try:
-        return _threshold(x), _threshold(y)
+        return round(_threshold(x), 4), round(_threshold(y), 4)
     except Unusable:
         raise Unusable("is not a place such as 0.25,0.6, in parts of the image") from None
 
@@ -163,8 +163,9 @@ def to_params(view: ViewState) -> dict[str, str]:
 
 def _text(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{number:.4g}" for number in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ",".join(map(_text, value))
+    # Never 1e-05, which is no decimal number to the parser.
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ class Limits:
     channel: int
 
 
-def fit(view: ViewState, limits: Limits) -> tuple[ViewState, list[str]]:
-    """Drop indices that the trace does not have, with one sentence each."""
+def fit(view: ViewState, limits: Limits, best: int) -> tuple[ViewState, list[str]]:
+    """Drop what the trace does not have, with one sentence each; `best` is the query shown while none is selected."""
     dropped: dict[str, Any] = {}
     notes = []
     for field, count in dataclasses.asdict(limits).items():
@@ -190,7 +191,11 @@ def fit(view: ViewState, limits: Limits) -> tuple[ViewState, list[str]]:
         if value is not None and value >= count:
             dropped[field] = None
             notes.append(f"There is no {field} {value} here, they go from 0 to {count - 1}; it was left out.")
-    return dataclasses.replace(view, **dropped), notes
+    view = dataclasses.replace(view, **dropped)
+    if view.compare is not None and view.compare == (best if view.query is None else view.query):
+        view = dataclasses.replace(view, compare=None)
+        notes.append("The query to compare with is the selected one itself; it was left out.")
+    return view, notes
 
 
 # --- the state of a browser session -----------------------------------------------------------------------------------
@@ -219,11 +224,17 @@ def put(view: ViewState) -> None:
 
 
 def change(**fields: Any) -> None:
-    """Change fields, from a widget's callback. A new image or model lets go of what was selected in the old one."""
+    """Change fields, from a widget's callback.
+
+    A new image or model lets go of what was selected in the old one, and a query is not compared with itself.
+    """
     view = st.session_state.view
     if any(field in fields and fields[field] != getattr(view, field) for field in ("image", "model")):
         fields = {**dict.fromkeys(OF_ONE_TRACE), **fields}
-    st.session_state.view = dataclasses.replace(view, **fields)
+    view = dataclasses.replace(view, **fields)
+    if view.compare == view.query:
+        view = dataclasses.replace(view, compare=None)
+    st.session_state.view = view
     st.session_state.view_changed = True
     st.session_state.notes = []
 

@@ -5,6 +5,28 @@ import pytest
 from app import state
 from app.state import Limits, ViewState, fit, from_params, to_params
 
+EVERYTHING = ViewState(
+    image="scene-3-few",
+    model="rtdetrv2_r18vd",
+    query=12,
+    compare=13,
+    layer=1,
+    head=3,
+    level=2,
+    point=40,
+    cell=4,
+    channel=5,
+    scale="stage",
+    unit="image",
+    depth="code",
+    threshold=0.25,
+    queries=200,
+    selection="one2many",
+    place=(0.1234, 0.5),
+    group=1,
+    seed=7,
+)
+
 
 @pytest.mark.parametrize(
     "view",
@@ -14,12 +36,26 @@ from app.state import Limits, ViewState, fit, from_params, to_params
         ViewState(image="scene-123456-crowded", query=17, layer=0, head=7, cell=80, channel=3),
         ViewState(image="upload-0123456789ab", threshold=0.05, seed=999),
         ViewState(scale="stage", group=2),
+        ViewState(query=3, compare=0, level=2, point=95),
+        ViewState(unit="image", depth="formula"),
+        ViewState(queries=100, selection="one2many", place=(0.25, 0.0001)),
+        ViewState(place=(0.0, 1.0)),
+        ViewState(threshold=0.000001),
+        EVERYTHING,
         ViewState(threshold=0.0),
         ViewState(threshold=1.0),
     ],
 )
 def test_url_round_trip(view):
     assert from_params(to_params(view)) == (view, [])
+
+
+def test_the_link_names_every_field_in_the_order_of_the_state():
+    assert list(to_params(EVERYTHING)) == list(ViewState.__dataclass_fields__)
+
+
+def test_a_place_is_kept_to_four_decimals():
+    assert from_params({"place": "0.123456,1"})[0].place == (0.1235, 1.0)
 
 
 def test_defaults_leave_the_url_empty():
@@ -47,6 +83,20 @@ def test_defaults_leave_the_url_empty():
         ("image", "scene-1-unknown"),
         ("image", "upload-xyz"),
         ("scale", "everything"),
+        ("compare", "-2"),
+        ("level", "S3"),
+        ("point", "1.0"),
+        ("unit", "inch"),
+        ("depth", "bottom"),
+        ("depth", ""),
+        ("queries", "0"),
+        ("queries", "many"),
+        ("selection", "random"),
+        ("place", "0.5"),
+        ("place", "0.5,1.2"),
+        ("place", "0.5,0.5,0.5"),
+        ("place", "a,b"),
+        ("place", ","),
         ("model", "rtdetrv3"),
         ("model", "/tmp/model.pth"),
     ],
@@ -69,13 +119,29 @@ def test_parameters_of_others_are_ignored():
     assert from_params({"utm_source": "mail", "foo": ""}) == (ViewState(), [])
 
 
+LIMITS = Limits(query=100, compare=100, layer=3, head=8, level=3, point=96, cell=81, channel=128)
+
+
 def test_indices_that_the_trace_does_not_have_are_dropped():
-    limits = Limits(query=100, layer=3, head=8, cell=81, channel=128)
-    view, notes = fit(ViewState(query=100, layer=2, head=8, cell=80, channel=128), limits)
+    view, notes = fit(ViewState(query=100, layer=2, head=8, cell=80, channel=128), LIMITS, best=0)
     assert view == ViewState(layer=2, cell=80)
     assert [note.split()[3] for note in notes] == ["query", "head", "channel"]
     assert "0 to 99" in notes[0]
-    assert fit(ViewState(query=99, channel=127), limits) == (ViewState(query=99, channel=127), [])
+    view, notes = fit(ViewState(compare=100, level=3, point=96), LIMITS, best=0)
+    assert view == ViewState()
+    assert [note.split()[3] for note in notes] == ["compare", "level", "point"]
+    last = ViewState(query=99, compare=98, level=2, point=95, channel=127)
+    assert fit(last, LIMITS, best=0) == (last, [])
+
+
+@pytest.mark.parametrize(("query", "best"), [(5, 0), (None, 5)])
+def test_a_query_is_not_compared_with_itself(query, best):
+    view, notes = fit(ViewState(query=query, compare=5), LIMITS, best=best)
+    assert view == ViewState(query=query)
+    assert len(notes) == 1
+    assert "itself" in notes[0]
+    other = ViewState(query=query, compare=6)
+    assert fit(other, LIMITS, best=best) == (other, [])
 
 
 def test_every_field_can_be_linked():
