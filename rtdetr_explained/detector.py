@@ -116,18 +116,20 @@ class Detector:
         }
         return self._finish(recorder, meta, jpeg.getvalue())
 
-    def rerun(self, trace: Trace, edits: Sequence[Edit]) -> Trace:
+    def rerun(self, trace: Trace, edits: Sequence[Edit], sites: str | Iterable[str] | None = None) -> Trace:
         """Run again from the earliest edited stage; edits of `trace` itself are kept and the new ones come after.
 
-        The carry of the earlier stages comes from the trace. Raises InputError for a trace of other weights or with
-        denoising queries, and for an edit that does not fit.
+        The carry of the earlier stages comes from the trace; `sites` replaces its choice of what is kept. Raises
+        InputError for a trace of other weights or with denoising queries, and for an edit that does not fit; KeyError
+        for an unknown site.
         """
         self._check_weights(trace)
         if "denoising" in trace.meta:
             raise InputError("A trace with denoising queries cannot be run again; re-run the one it was made from.")
         every = [from_dict(data) for data in trace.meta["edits"]] + list(edits)
         made = plan(every, self.config, self.config.num_queries)
-        recorder = Recorder(self._keep_again(trace), self.device, made.editors)
+        kept = trace.meta["sites"] if sites is None else sites if isinstance(sites, str) else list(sites)
+        recorder = Recorder(keeper(kept, self.site_names), self.device, made.editors)
         with torch.inference_mode():
             maps = self._maps(trace)
             if made.from_selection:
@@ -140,7 +142,7 @@ class Detector:
                 selection = self._selection(trace, maps)
             with recording(recorder):
                 self.model.predict(selection, **made.predict)
-        meta = trace.meta | {"edits": [to_dict(edit) for edit in every]}
+        meta = trace.meta | {"edits": [to_dict(edit) for edit in every], "sites": kept}
         later = LATER_STAGES if made.from_selection else LATER_STAGES[1:]
         return self._finish(recorder, meta, trace.photo_jpeg, earlier=trace, later=later)
 
@@ -191,6 +193,14 @@ class Detector:
         edits = [data for data in trace.meta["edits"] if isinstance(from_dict(data), SELECTION_EDITS)]
         meta = trace.meta | {"denoising": facts, "seed": int(seed), "edits": edits}
         return self._finish(recorder, meta, trace.photo_jpeg, earlier=trace, later=LATER_STAGES[1:])
+
+    def weights_of(self, module: str) -> dict[str, np.ndarray]:
+        """The parameters of one module by name, such as those of "decoder.layers.0.cross_attn.output_proj", as copies.
+
+        Norms are folded into convolutions unless the detector was made with `deploy=False`.
+        """
+        parameters = self.modules[module].named_parameters()
+        return {name: parameter.detach().float().cpu().numpy().copy() for name, parameter in parameters}
 
     def to_input(self, photo: Image.Image, size_hw: tuple[int, int]) -> Tensor:
         """The photo as the network takes it: 1 3 H W, RGB in 0..1, aspect ratio not kept."""

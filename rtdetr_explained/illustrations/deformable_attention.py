@@ -12,6 +12,7 @@ from PIL import Image
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
 from rtdetr_explained.illustrations.deformable_attention_drawing import OFFSET_SCALE, drawing
+from rtdetr_explained.illustrations.deformable_attention_rebuild import cell_at, is_discrete
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
@@ -135,20 +136,6 @@ def view(trace: Trace, query: int = 0, layer: int | None = None, head: int | Non
             weight=float(weights[h, p]),
         ),
     )
-
-
-def is_discrete(trace: Trace) -> bool:
-    """Whether points read one cell each instead of mixing four."""
-    methods = [edit["method"] for edit in trace.meta["edits"] if edit["kind"] == "SetSampling"]
-    return (methods or [trace.meta["config"]["cross_attn_method"]])[-1] == "discrete"
-
-
-def cell_at(location: np.ndarray, map_size: tuple[int, int], discrete: bool) -> np.ndarray:
-    """(column, row) of a location (x, y in 0..1) on a map (h, w); the centre of the first cell is (0, 0)."""
-    size = np.array([map_size[1], map_size[0]], dtype=np.float32)
-    if discrete:
-        return np.clip(np.trunc(location * size + 0.5), 0, size - 1)
-    return location * size - 0.5
 
 
 def chain_location(chain: Chain) -> np.ndarray:
