@@ -10,6 +10,7 @@ MAX_EXAMPLES = 3
 
 PROBLEMS = {
     "missing_image": "images without a file; left out",
+    "missing_annotation": "images of the list without an XML file; left out",
     "bad_image": "images that cannot be used; left out",
     "duplicate_image": "images listed more than once; the later ones left out",
     "duplicate_object": "objects with an id that was taken; left out",

@@ -13,17 +13,22 @@ from rtdetr_explained.errors import InputError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-def read_voc(folder: Path, pictures: Path | None, report: Report) -> Annotations:
+def read_voc(path: Path, pictures: Path | None, report: Report) -> Annotations:
     """The images of a VOC folder and the objects in them; classes are the names found, in alphabetical order.
 
-    The XML files lie in `folder` or in its `Annotations`; the pictures in `pictures` or, by default, in `JPEGImages` or
-    `images` of that folder, or beside the XML files. VOC counts pixels from 1 and includes the last one, so the corner
-    (1, 1) is (0, 0) here. Raises InputError for a folder without XML files, and for one that leaves nothing to use.
+    `path` is the folder, or one of its lists such as `ImageSets/Main/train.txt`, whose lines begin with an image name.
+    The XML files lie in the folder or in its `Annotations`; the pictures in `pictures` or, by default, in `JPEGImages`
+    or `images` of that folder, or beside the XML files. VOC counts pixels from 1 and includes the last one, so the
+    corner (1, 1) is (0, 0) here. Raises InputError for a folder without XML files, a list that cannot be read, and
+    where nothing is left to use.
     """
+    folder = path if path.is_dir() else folder_of(path)
     inner = folder / "Annotations"
     files = sorted((inner if inner.is_dir() else folder).glob("*.xml"))
     if not files:
         raise InputError(f"{folder} holds no XML files; give a Pascal VOC folder, or the COCO JSON file itself.")
+    if path != folder:
+        files = listed(path, files, report)
     places = [pictures] if pictures else [folder / "JPEGImages", folder / "images", files[0].parent]
     found: dict[Path, tuple[Path, tuple[int, int] | None, list[tuple[str, Row]]]] = {}
     for file in files:
@@ -57,6 +62,31 @@ def read_voc(folder: Path, pictures: Path | None, report: Report) -> Annotations
     if not annotations.num_objects:
         raise InputError(f"{folder} has no object that can be used; annotate at least one.")
     return annotations
+
+
+def folder_of(path: Path) -> Path:
+    """The VOC folder that a list of images belongs to: the nearest one above it with `Annotations`."""
+    for folder in path.absolute().parents:
+        if (folder / "Annotations").is_dir():
+            return folder
+    raise InputError(f"No folder above {path} holds Annotations; give a list of a Pascal VOC folder, or that folder.")
+
+
+def listed(path: Path, files: list[Path], report: Report) -> list[Path]:
+    """Those of the XML files that a list names, in its order."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); give a list of image names.") from None
+    names = [line.split()[0] for line in lines if line.strip()]
+    by_name = {file.stem: file for file in files}
+    for name in names:
+        if name not in by_name:
+            report.add("missing_annotation", f"{path.name}: {name}.xml is not in {files[0].parent}; add it.")
+    found = [by_name[name] for name in dict.fromkeys(names) if name in by_name]
+    if not found:
+        raise InputError(f"None of the {len(names)} images that {path} names is in {files[0].parent}; choose its list.")
+    return found
 
 
 def _picture(file: Path, root: ElementTree.Element, places: list[Path]) -> Path | None:

@@ -102,7 +102,7 @@ WRONG = {
 
 
 def test_every_kind_of_problem_is_tried():
-    assert set(WRONG) == set(PROBLEMS)
+    assert {*WRONG, "missing_annotation"} == set(PROBLEMS)  # the latter is of lists in VOC folders, below
 
 
 @pytest.mark.parametrize("problem", WRONG)
@@ -203,6 +203,40 @@ def test_voc_folder(tmp_path):
     np.testing.assert_allclose(first.ignored_boxes, [[0.625, 0.25, 0.25, 0.5]])
     assert (second.image_id, second.path.name, second.width, second.height) == ("b", "b.png", 200, 100)
     assert report.counts == {}
+
+
+@pytest.mark.parametrize("text", ["c\na\n", "c  1\n\na -1\nc  1\n"], ids=["names", "names and flags"])
+def test_a_list_of_a_voc_folder_stands_for_its_images(tmp_path, text):
+    for stem in "abc":
+        voc(tmp_path, stem, [(f"kind {stem}", 1, 1, 9, 9, 0)])
+    path = tmp_path / "ImageSets" / "Main" / "train.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    report = Report()
+    data = read_annotations(path, None, report)
+    assert [image.image_id for image in data.images] == ["c", "a"]
+    assert data.class_names == ("kind a", "kind c")
+    assert report.counts == {}
+
+
+def test_a_list_of_a_voc_folder_that_does_not_fit_it(tmp_path):
+    voc(tmp_path, "a")
+    path = tmp_path / "train.txt"
+    path.write_text("a\nb\n")
+    report = Report()
+    assert len(read_annotations(path, None, report).images) == 1
+    assert report.counts == {"missing_annotation": 1}
+    with pytest.raises(InputError, match=f"^train.txt: b.xml is not in {tmp_path / 'Annotations'}; add it.$"):
+        read_annotations(path, None, Report(strict=True))
+    path.write_text("b\n")
+    with pytest.raises(InputError, match=r"None of the 1 images that .* names"):
+        read_annotations(path, None, Report())
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_annotations(path, None, Report())
+    (tmp_path / "Annotations").rename(tmp_path / "XML")
+    with pytest.raises(InputError, match="No folder above"):
+        read_annotations(path, None, Report())
 
 
 def test_wrong_voc_files_are_counted(tmp_path):
