@@ -31,7 +31,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--data",
         required=True,
         metavar="shapes|FILE|FOLDER",
-        help="generated scenes, a COCO JSON file, or a folder of Pascal VOC XML files",
+        help="generated scenes, a COCO JSON file, a Pascal VOC folder, or a list in it: ImageSets/Main/val.txt",
     )
     command.add_argument(
         "--images",
@@ -97,7 +97,9 @@ def find_all(
     own = Report(strict=options.strict)  # of this process, while the other one is the same in all
 
     def share(items: Any) -> tqdm:
-        return tqdm(items[processes.rank :: processes.size], unit="img", disable=not processes.first, leave=False)
+        often = 0.1 if sys.stderr.isatty() else 30  # seconds; a file gets a line now and then
+        mine = items[processes.rank :: processes.size]
+        return tqdm(mine, unit="img", mininterval=often, disable=not processes.first, leave=False)
 
     if options.data == "shapes":
         seeds = scene_seeds(options)

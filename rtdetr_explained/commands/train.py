@@ -48,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     except TrainingStopped as error:
         print(error, file=sys.stderr)
         return 1
+    if finished.skipped:
+        print(f"{finished.skipped} steps were left out: their scaled gradients overflowed float16.", file=sys.stderr)
     return 0 if finished.complete else 130
 
 

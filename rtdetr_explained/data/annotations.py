@@ -37,6 +37,11 @@ class AnnotatedImage:
     ignored_boxes: np.ndarray
     ignored_labels: np.ndarray
 
+    @property
+    def name(self) -> str:
+        """The file's name, and the image's id where that is another."""
+        return self.path.name if str(self.image_id) == self.path.stem else f"{self.path.name} (id {self.image_id})"
+
 
 @dataclass(frozen=True)
 class Annotations:

@@ -7,6 +7,7 @@ from typing import Any
 from rtdetr_explained.errors import InputError
 
 LENGTHS = ("epochs", "steps", "images")
+AMP = ("off", "bf16", "fp16")
 
 
 def option(default: Any, text: str) -> Any:
@@ -26,8 +27,12 @@ class TrainConfig:
     out: Path = field(metadata={"help": "folder of the run: checkpoint, logs, plot and, at the end, the weights"})
     model: str = option("nano", "architecture, a name from `models`")
     weights: str = option("", "weights to begin with: a name from `models` or a file; by default random ones")
-    data: str = option("shapes", "shapes (generated scenes), a COCO JSON file, or a folder of Pascal VOC XML files")
-    val: str = option("", "COCO JSON file or VOC folder to evaluate on; by default only shapes are evaluated")
+    backbone: str = option("", "file of a trained backbone to begin with, such as one trained on ImageNet")
+    data: str = option(
+        "shapes",
+        "shapes (generated scenes), a COCO JSON file, a Pascal VOC folder, or a list in it: ImageSets/Main/train.txt",
+    )
+    val: str = option("", "COCO JSON file, VOC folder or list to evaluate on; by default only shapes are evaluated")
     val_images: str = option("", "folder of its pictures, found by itself where usual")
     folder: str = option("", "folder of the pictures, the same as --images FOLDER")
     strict: bool = option(False, "stop at the first mistake in the data instead of counting it")
@@ -51,7 +56,7 @@ class TrainConfig:
     ema_warmup: float = option(500.0, "steps over which that share rises")
     seed: int = option(0, "seed of everything random")
     device: str = option("cpu", "cpu, cuda or mps")
-    bf16: bool = option(False, "run the network, never the losses, in bfloat16")
+    amp: str = option("off", "run the network, never the losses, in half precision: bf16, fp16 (scaled losses) or off")
     threads: int = option(2, "CPU threads of the network")
     workers: int = option(1, "processes that prepare images; 0 prepares them between the steps")
     checkpoint_minutes: float = option(5.0, "minutes between two checkpoints")
@@ -72,6 +77,12 @@ class TrainConfig:
             raise InputError(f"A run needs one of epochs, steps or images, but {found}; give exactly one.")
         if self.images and self.images < self.batch:
             raise InputError(f"{self.images} images do not fill one batch of {self.batch}; give more images.")
+        if self.weights and self.backbone:
+            raise InputError("The weights given hold a backbone already; leave out --backbone, or --weights.")
+        if self.amp not in AMP:
+            raise InputError(f"amp is {self.amp!r}; give one of {', '.join(AMP)}.")
+        if self.amp == "fp16" and self.device == "mps":
+            raise InputError("fp16 is not for mps, where losses cannot be scaled; use bf16.")
         if self.side < 0 or self.side % 32:
             raise InputError(f"side is {self.side} pixels; give a multiple of 32.")
         for name in ("lr", "clip", "ema_warmup", "checkpoint_minutes"):

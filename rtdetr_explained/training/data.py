@@ -88,7 +88,7 @@ class PhotoDataset(Dataset):
             strong = index < self.weak_from
             pixels, boxes, labels = augment(rng, image, photo.boxes, photo.labels, self.size, strong)
             target = {"labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)}
-            return Sample(torch.from_numpy(pixels).permute(2, 0, 1), target, photo.path.name, tuple(problems))
+            return Sample(torch.from_numpy(pixels).permute(2, 0, 1), target, photo.name, tuple(problems))
         raise InputError(f"{MAX_UNUSABLE} pictures in a row cannot be read. The last: {problems[-1]}")
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.loading import usable_device
 
 # The others wait while the first process evaluates; a process that died is noticed at once, not by this.
 PATIENCE = timedelta(hours=1)
@@ -32,8 +33,8 @@ class Processes:
         return self.rank == 0
 
     def device(self, name: str) -> torch.device:
-        """The device of this process: with several GPUs each process takes its own."""
-        return torch.device(f"cuda:{self.local_rank}" if self.size > 1 and name == "cuda" else name)
+        """The device of this process: with several GPUs each takes its own. Raises InputError when it is not there."""
+        return usable_device(f"cuda:{self.local_rank}" if self.size > 1 and name == "cuda" else name)
 
     def wait(self) -> None:
         """Go on when all have come here."""

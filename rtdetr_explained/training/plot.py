@@ -37,8 +37,16 @@ def summary(steps: list[dict[str, float | None]], evaluations: list[dict[str, fl
     axes[0].set(xlabel="images", ylabel="loss" if window == 1 else f"loss, mean of {window} steps", title="Losses")
     if evaluations:
         for name, color, marker in zip(("AP", "AP50", "AP_small"), LEVEL_COLORS, "os^", strict=True):
-            axes[1].plot(column(evaluations, "images"), column(evaluations, name), marker, ls="-", c=color, label=name)
-        axes[1].set(xlabel="images", ylim=(0, 1), title="Average precision")
+            axes[1].plot(
+                column(evaluations, "images"),
+                column(evaluations, name),
+                marker,
+                ls="-",
+                c=color,
+                label=name,
+                clip_on=False,
+            )
+        axes[1].set(xlabel="images", xlim=axes[0].get_xlim(), ylim=(0, 1), title="Average precision")
     for ax in axes:
         ax.grid(color=LIGHT.line, linewidth=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(5))

@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from rtdetr_explained.data.augment import multi_scale_sides
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.model.config import CONFIGS, ModelConfig
+from rtdetr_explained.model.config import CONFIGS, LEVEL_STRIDES, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.training.checkpoint import save_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.distributed import ALONE, Processes, distribute, joined_norms
 from rtdetr_explained.training.ema import ModelEma
-from rtdetr_explained.training.initial import adopt, initial_weights
+from rtdetr_explained.training.initial import begin, initial_weights
 from rtdetr_explained.training.optimizer import parameter_groups
 
 
@@ -34,8 +35,10 @@ class Run:
     ema: ModelEma[RTDETR]
     optimizer: torch.optim.Optimizer
     seed: int
+    scaler: torch.amp.GradScaler
     step: int = 0
     images: int = 0
+    skipped: int = 0  # steps whose scaled gradients overflowed float16
     complete: bool = False
     seconds: float = 0.0  # of training, over all resumes
 
@@ -47,10 +50,12 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
     state = None
     if config.weights:
         wanted, state = initial_weights(config.weights, wanted)
+    check_side(wanted, config.multi_scale)
     model = RTDETR(replace(wanted, class_names=class_names))
-    if state is not None and not config.resume:
-        for line in adopt(model, state):
-            print(line, file=sys.stderr)
+    if not config.resume:
+        lines = begin(model, state, config.backbone)
+        if processes.first:
+            print(*lines, sep="\n", end="\n" if lines else "", file=sys.stderr)
     model = model.to(processes.device(config.device))
     model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     ema = ModelEma(model, config.ema_decay, config.ema_warmup)
@@ -59,7 +64,8 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
     joined_norms(model, processes)
     groups = parameter_groups(model, config.lr, config.weight_decay, config.backbone_lr_factor, config.decay_biases)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=config.device != "mps")
-    return Run(model, distribute(model, processes), ema, optimizer, config.seed)
+    scaler = torch.amp.GradScaler(processes.device(config.device).type, enabled=config.amp == "fp16")
+    return Run(model, distribute(model, processes), ema, optimizer, config.seed, scaler)
 
 
 def model_config(config: TrainConfig) -> ModelConfig:
@@ -68,6 +74,18 @@ def model_config(config: TrainConfig) -> ModelConfig:
         raise InputError(f"There is no model {config.model!r}; choose one of {', '.join(CONFIGS)}.")
     model = CONFIGS[config.model]
     return replace(model, image_size=(config.side, config.side)) if config.side else model
+
+
+def check_side(model: ModelConfig, multi_scale: bool) -> None:
+    """Raise InputError when the smallest input has fewer tokens than queries are to be chosen from them."""
+    side = min(model.image_size)
+    least = min(multi_scale_sides(side)) if multi_scale else side
+    tokens = sum((least // stride) ** 2 for stride in LEVEL_STRIDES)
+    if tokens < model.num_queries:
+        raise InputError(
+            f"{model.name} chooses {model.num_queries} queries, but an input of {least} pixels has only {tokens} "
+            "tokens to choose from; give a larger --side."
+        )
 
 
 def checkpoint_path(config: TrainConfig) -> Path:
@@ -94,6 +112,8 @@ def snapshot(run: Run, config: TrainConfig) -> dict:
         "model": run.model.state_dict(),
         "ema": {"module": run.ema.module.state_dict(), "updates": run.ema.updates},
         "optimizer": run.optimizer.state_dict(),
+        "scaler": run.scaler.state_dict(),
+        "skipped": run.skipped,
         "step": run.step,
         "images": run.images,
         "seconds": run.seconds,
@@ -114,5 +134,8 @@ def restore(run: Run, state: dict, config: TrainConfig) -> None:
     run.optimizer.load_state_dict(state["optimizer"])
     for group, (initial_lr, weight_decay) in zip(run.optimizer.param_groups, rates, strict=True):
         group["initial_lr"], group["weight_decay"] = initial_lr, weight_decay  # as now asked for, not as saved
+    if state.get("scaler"):  # empty where nothing was scaled
+        run.scaler.load_state_dict(state["scaler"])
+    run.skipped = state.get("skipped", 0)
     run.seed = state["train_config"]["seed"]
     run.step, run.images, run.seconds = state["step"], state["images"], state["seconds"]

@@ -1,6 +1,8 @@
 """One step of training: forward, losses, backward, clip, update, average."""
 
 import math
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +19,10 @@ from rtdetr_explained.training.run import Run, TrainingStopped
 
 KINDS = ("vfl", "bbox", "giou")
 PARTS = ("last", "aux", "enc", "dn")
+MAX_NAMED = 8  # images in a message
 BEFORE, THIS = "the step before, after clipping", "this step"
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+LEAST_SCALE = 1.0  # of the loss; gradients that overflow even so are wrong. Without scaling it is always 1.
 
 
 def train_step(
@@ -59,29 +64,36 @@ def _train_step(
     run.network.train()
     # Denoising noise follows from seed and step, so that a resumed run draws the same; each process draws its own.
     torch.manual_seed(int(np.random.default_rng([run.seed, 2, run.step, processes.rank]).integers(2**63)))
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bf16):
+    with torch.autocast(device.type, dtype=HALF.get(config.amp), enabled=config.amp in HALF):
         outputs = run.network(images, targets if config.denoising else None)
     try:
         terms = criterion(outputs, targets)
     except FloatingPointError as error:
-        raise TrainingStopped(_stop_message(run, batch, str(error), BEFORE)) from error
+        raise stopped(run, batch, str(error), BEFORE, config.out) from error
     loss = torch.stack(list(terms.values())).sum()
     if not loss.isfinite():
         bad = ", ".join(name for name, term in terms.items() if not term.isfinite())
-        raise TrainingStopped(_stop_message(run, batch, f"The loss is not finite ({bad}).", BEFORE))
+        raise stopped(run, batch, f"The loss is not finite ({bad}).", BEFORE, config.out)
     run.optimizer.zero_grad(set_to_none=True)  # not earlier: the message above reads the last step's gradients
-    loss.backward()
+    run.scaler.scale(loss).backward()
+    run.scaler.unscale_(run.optimizer)
     try:
-        norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip, error_if_nonfinite=True)
+        norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip, error_if_nonfinite=True).item()
     except RuntimeError as error:
-        raise TrainingStopped(_stop_message(run, batch, "A gradient is not finite.", THIS)) from error
-    run.optimizer.step()
+        # Scaled gradients may overflow float16: such a step is left out, and `update` halves the scale.
+        if run.scaler.get_scale() <= LEAST_SCALE:
+            raise stopped(run, batch, "A gradient is not finite.", THIS, config.out) from error
+        norm = math.inf
+        run.skipped += 1
+    else:
+        run.scaler.step(run.optimizer)
+    run.scaler.update()
     run.ema.update(run.model)
     run.step += 1
     run.images += config.batch
     names, values = list(terms), mean_over_processes(torch.stack([term.detach() for term in terms.values()]))
     sums = summed(dict(zip(names, values, strict=True)))
-    return {"lr": config.lr * factor, "loss": values.sum().item(), **sums, "grad_norm": norm.item()}
+    return {"lr": config.lr * factor, "loss": values.sum().item(), **sums, "grad_norm": norm}
 
 
 def rescaled(images: Tensor, seed: int, step: int) -> Tensor:
@@ -105,10 +117,17 @@ def summed(terms: dict[str, Tensor]) -> dict[str, float]:
     return sums
 
 
-def _stop_message(run: Run, batch: Batch, what: str, when: str) -> str:
+def stopped(run: Run, batch: Batch, what: str, when: str, folder: Path) -> TrainingStopped:
+    """The error that ends a run: step, images and largest gradient in words; a long list of images goes to a file."""
     name, size = largest_gradient(run.model)
     largest = f"{size:.3g} in {name}" if math.isfinite(size) else f"not finite, first in {name}"
-    return (
-        f"Training stopped at step {run.step + 1} on {', '.join(batch.names)}: {what} Largest gradient of {when}: "
-        f"{largest}. The last checkpoint is kept; resume it with a lower learning rate."
+    images = ", ".join(batch.names)
+    if len(batch.names) > MAX_NAMED:
+        file = folder / "stopped.txt"
+        with suppress(OSError):  # a disk that is full as well must not hide the reason
+            file.write_text("\n".join(batch.names) + "\n", encoding="utf-8")
+            images = f"{', '.join(batch.names[:MAX_NAMED])} and {len(batch.names) - MAX_NAMED} more (all in {file})"
+    return TrainingStopped(
+        f"Training stopped at step {run.step + 1} on {images}: {what} Largest gradient of {when}: {largest}. "
+        "The last checkpoint is kept; resume it with a lower learning rate."
     )

@@ -144,6 +144,21 @@ def test_an_existing_run_is_neither_overwritten_nor_mixed_up(config: TrainConfig
         train(replace(config, model="mini", out=config.out / "new"))
 
 
+@pytest.mark.parametrize("wrong", [{"side": 32}, {"side": 64, "multi_scale": True}])
+def test_an_input_with_too_few_tokens_for_the_queries_is_refused(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, wrong: dict
+):
+    monkeypatch.setitem(CONFIGS, "greedy", replace(TINY, name="greedy", num_queries=40))
+    with pytest.raises(InputError, match="greedy chooses 40 queries, but an input of 32 pixels has only 21 tokens"):
+        train(replace(config, model="greedy", **wrong))
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(config: TrainConfig, device: str):
+    with pytest.raises(InputError, match=f"device '{device}' cannot be used"):
+        train(replace(config, device=device))
+
+
 def test_a_nan_stops_the_run_and_leaves_the_last_good_checkpoint(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
     criterion = step.criterion
 
@@ -193,19 +208,24 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(
     assert loop.load_checkpoint(config.out / "checkpoint.pt")["step"] == 0
 
 
-def test_bfloat16_trains_and_the_losses_stay_float32(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
-    criterion = step.criterion
-    seen: set[torch.dtype] = set()
-
-    def watching(outputs: dict, targets: list) -> dict[str, Tensor]:
-        terms = criterion(outputs, targets)
-        seen.update(term.dtype for term in terms.values())
-        return terms
-
-    monkeypatch.setattr(step, "criterion", watching)
-    run = train(replace(config, images=8, bf16=True))
-    assert seen == {torch.float32}
-    assert all(parameter.dtype == torch.float32 for parameter in run.model.parameters())
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_long_list_of_images_goes_to_a_file(config: TrainConfig, writable: bool):
+    config = replace(config, batch=12, images=12)
+    run = start_run(config, SHAPE_CLASSES)
+    (batch,) = batches(ShapesDataset((64, 64)), 0, 12, 12, workers=0)
+    with torch.no_grad():
+        run.model.get_parameter("decoder.score_heads.0.bias")[0] = math.nan
+    if writable:
+        config.out.mkdir()
+    with pytest.raises(TrainingStopped) as stopped:
+        train_step(run, batch, config, total_steps=10)
+    named = [name for name in batch.names if name in str(stopped.value)]
+    if writable:
+        assert named == batch.names[:8]
+        assert f"and 4 more (all in {config.out / 'stopped.txt'}): " in str(stopped.value)
+        assert (config.out / "stopped.txt").read_text().splitlines() == batch.names
+    else:
+        assert named == batch.names
 
 
 def test_losses_are_summed_by_kind_and_by_part():

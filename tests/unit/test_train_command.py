@@ -21,7 +21,6 @@ from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.weights import load_weights, save_weights
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import PhotoDataset, batches
-from rtdetr_explained.training.initial import adopt, initial_weights
 from rtdetr_explained.training.log import open_tensorboard, read_log, write_scalars
 from rtdetr_explained.training.recipe import read_recipe, recipe_names, recipe_of
 from rtdetr_explained.training.step import rescaled
@@ -176,6 +175,11 @@ def photos(folder: Path, count: int) -> Annotations:
     return Annotations(tuple(images), ("thing",), (1,))
 
 
+def test_messages_name_a_picture_by_its_file_and_its_id(tmp_path: Path):
+    (photo,) = photos(tmp_path, 1).images
+    assert (photo.name, replace(photo, image_id=139).name) == ("0.png", "0.png (id 139)")
+
+
 def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path: Path):
     dataset = PhotoDataset(photos(tmp_path, 10), (64, 64), seed=3, epoch_images=10, weak_from=0)
     names = [name for batch in batches(dataset, 0, 20, batch=2, workers=0) for name in batch.names]
@@ -192,20 +196,6 @@ def test_the_last_epochs_are_not_augmented(tmp_path: Path):
     ]
     assert all(plain[10:])
     assert not all(plain[:10])
-
-
-def test_weights_of_another_network_are_refused_and_fitting_ones_taken(tmp_path: Path):
-    path = tmp_path / "w.safetensors"
-    model = RTDETR(TINY)
-    save_weights(path, model.state_dict(), TINY)
-    with pytest.raises(InputError, match="width is 8 instead of 32"):
-        initial_weights(str(path), CONFIGS["nano"])
-    config, state = initial_weights(str(path), replace(TINY, image_size=(96, 96)))
-    assert config.image_size == (96, 96)
-    other = RTDETR(config)
-    assert len(adopt(other, state)) == 1
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name]), name
 
 
 def test_a_batch_is_rescaled_by_the_nearest_pixel_and_alike_for_the_same_step():
