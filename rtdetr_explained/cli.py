@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rtdetr_explained.commands import evaluate, figures, train
+from rtdetr_explained.commands import evaluate, experiment, figures, train
 from rtdetr_explained.errors import InputError
 
 
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     figures.add_to(commands)
     evaluate.add_to(commands)
     train.add_to(commands)
+    experiment.add_to(commands)
     return top
 
 

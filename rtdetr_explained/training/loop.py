@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,20 +57,33 @@ class Material:
         return PhotoDataset(self.annotations, size, seed, self.epoch_images, self.weak_from if augment else 0)
 
 
-def train(config: TrainConfig) -> Run:
+@dataclass(frozen=True)
+class Part:
+    """A part of a run that somebody else paces: it ends at `until` images and is evaluated and saved there.
+
+    The schedule stays that of the whole run. `bar` counts images, and `stop_asked` replaces the signals.
+    """
+
+    until: int
+    bar: tqdm
+    stop_asked: Callable[[], bool]
+
+
+def train(config: TrainConfig, part: Part | None = None) -> Run:
     """Train as configured, writing checkpoint.pt, log.csv, evaluation.csv and summary.svg into `config.out`.
 
     A finished run also leaves its averaged weights in float16, named after the model, for `rtdetr_explained.load`.
     Ctrl-C and SIGTERM end the run after the current step with a checkpoint. A resumed run goes on exactly as if it
-    had not been interrupted, and may be given more images. Started by `torchrun`, all processes share every batch and
-    the first one writes; the folder must then be one that all machines see. Raises TrainingStopped when the loss or a
-    gradient becomes NaN or infinite or another process ends, and InputError for unusable input.
+    had not been interrupted, and may be given more images; a `part` ends the call early. Started by `torchrun`, all
+    processes share every batch and the first one writes; the folder must then be one that all machines see. Raises
+    TrainingStopped when the loss or a gradient becomes NaN or infinite or another process ends, and InputError for
+    unusable input.
     """
     with joined(config.device) as processes:
-        return _train(config, processes)
+        return _train(config, processes, part)
 
 
-def _train(config: TrainConfig, processes: Processes) -> Run:
+def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
     if config.batch % processes.size:
         raise InputError(f"A batch of {config.batch} cannot be shared by {processes.size} processes; give a multiple.")
     torch.set_num_threads(config.threads)
@@ -89,11 +102,12 @@ def _train(config: TrainConfig, processes: Processes) -> Run:
     elif processes.first:
         save(run, config)  # a folder that cannot be written shows now, not after the first minutes of work
     total_steps = run.step + (material.total_images - run.images) // config.batch
-    with stop_signals() as stop_asked:
-        _steps(run, config, material, report, total_steps, processes, stop_asked)
+    with nullcontext(part.stop_asked) if part else stop_signals() as stop_asked:
+        _steps(run, config, material, report, total_steps, processes, stop_asked, part)
     run.complete = run.step == total_steps
     if processes.first:
-        save_summary(config.out)
+        if run.complete or not part:
+            save_summary(config.out)
         if run.complete:
             average = run.ema.module
             save_weights(
@@ -112,26 +126,22 @@ def _steps(
     total_steps: int,
     processes: Processes,
     stop_asked: Callable[[], bool],
+    part: Part | None,
 ) -> None:
-    """All steps of the run, or those until it is asked to stop."""
+    """All steps of the run or of a part of it, or those until it is asked to stop."""
+    end = part.until if part else material.total_images
     size, device = run.model.config.image_size, next(run.model.parameters()).device
     dataset = material.dataset(size, run.seed, config.augment)
-    data = batches(dataset, run.images, material.total_images, config.batch, config.workers, processes)
+    data = batches(dataset, run.images, end, config.batch, config.workers, processes)
     log, evaluations = config.out / "log.csv", config.out / "evaluation.csv"
     board = None
     if processes.first:
         start_log(log, LOG_COLUMNS, run.step)
         start_log(evaluations, EVALUATION_COLUMNS, run.step)
         board = open_tensorboard(config.out, run.step)
-    bar = tqdm(
-        total=material.total_images,
-        initial=run.images,
-        unit="img",
-        mininterval=1 if sys.stderr.isatty() else 30,
-        disable=not processes.first,
-    )
+    bar = part.bar if part else progress_bar(end, run.images, disable=not processes.first)
     saved = began = time.monotonic()
-    with bar:
+    with nullcontext() if part else bar:
         for batch in data:
             for problem in batch.problems:
                 report.add("bad_image", problem)
@@ -147,7 +157,7 @@ def _steps(
                 write_scalars(board, "train", row, run.step)
                 bar.set_postfix({k: f"{row[k]:.3g}" for k in ("loss", *KINDS)}, refresh=False)
                 bar.update(config.batch)
-                last = run.step == total_steps
+                last = run.images + config.batch > end
                 if last or _crosses(config.evaluate_every, run.images, config.batch):
                     known = evaluate(run, config, material, report)
                 else:
@@ -155,7 +165,9 @@ def _steps(
                 if known:
                     append_row(evaluations, EVALUATION_COLUMNS, {**where, **known})
                     write_scalars(board, "evaluation", known, run.step)
-                    bar.write(f"{run.images} images: " + ", ".join(f"{k} {_text(v)}" for k, v in known.items()))
+                    bar.write(
+                        f"{bar.desc}{run.images} images: " + ", ".join(f"{k} {_text(v)}" for k, v in known.items())
+                    )
                     began = time.monotonic()
                 if last or stop or time.monotonic() - saved > 60 * config.checkpoint_minutes:
                     save(run, config)
@@ -204,6 +216,12 @@ def read_material(config: TrainConfig, report: Report) -> Material:
     total = config.images or config.steps * config.batch or config.epochs * epoch_images
     weak_from = max(0, total - config.weak_epochs * epoch_images)
     return Material(class_names, annotations, held_out, epoch_images, total, weak_from)
+
+
+def progress_bar(total: int, done: int, disable: bool = False) -> tqdm:
+    """A bar that counts images; where stderr is a file, a line in it every 30 seconds."""
+    often = 1 if sys.stderr.isatty() else 30
+    return tqdm(total=total, initial=done, unit="img", mininterval=often, disable=disable)
 
 
 @contextmanager
