@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model import keys
@@ -213,10 +214,26 @@ def complete_from_config_json(config: ModelConfig, path: Path) -> ModelConfig:
     return config if unnamed else replace(config, class_names=in_order)
 
 
+class OnlyShapes(TorchFunctionMode):
+    """Where tensors are made without memory and never filled.
+
+    `torch.device("meta")` would also work out what the initial values do, and for that import torch's compiler, which
+    takes longer than all the rest of loading.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (torch.empty, torch.zeros, torch.ones):
+            return func(*args, **{**kwargs, "device": "meta"})
+        if func.__name__.endswith("_") and not func.__name__.endswith("__"):  # works in place
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def expected_tensors(config: ModelConfig) -> dict[str, Tensor]:
     """Names, shapes and types of the tensors of a model, without its memory."""
     try:
-        with torch.device("meta"):
+        with OnlyShapes():
             return RTDETR(config).state_dict()
     except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         raise InputError(f"no model can be built from its configuration ({error})") from None

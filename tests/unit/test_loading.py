@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from rtdetr_explained import loading
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, generate_scene
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.loading import load, usable_device
-from rtdetr_explained.model.weights import save_official, save_weights
+from rtdetr_explained.model.config import CONFIGS, ModelConfig
+from rtdetr_explained.model.rtdetr import RTDETR
+from rtdetr_explained.model.weights import expected_tensors, save_official, save_weights
 from rtdetr_explained.model.zoo import ZOO
 from rtdetr_explained.tracing.trace import Trace
 
@@ -130,3 +134,19 @@ def test_the_package_offers_its_names_at_the_top() -> None:
     assert rx.edits.drop_query(3).query == 3
     with pytest.raises(AttributeError, match="has no attribute 'lod'"):
         _ = rx.lod  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("config", [TINY, CONFIGS["rtdetrv2_r50vd"]])  # the second has frozen norms
+def test_the_expected_tensors_are_those_of_a_model_that_was_built(config: ModelConfig) -> None:
+    built, expected = RTDETR(config).state_dict(), expected_tensors(config)
+    assert list(expected) == list(built)
+    assert all(expected[name].shape == tensor.shape for name, tensor in built.items())
+    assert all(expected[name].dtype == tensor.dtype for name, tensor in built.items())
+
+
+def test_loading_leaves_the_compiler_alone() -> None:
+    code = (
+        "import sys, rtdetr_explained as rx; rx.load('nano'); print(*({'torch._dynamo', 'sympy'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == ""
