@@ -34,7 +34,7 @@ def show(slug: str, module: ModuleType, data: Any, *, selects: str | None = None
         figure.update_layout(clickmode="event+select")
         # Plotly fades everything but the marker that was clicked; here the next figure shows what is selected.
         figure.for_each_trace(_keep_opacity, selector={"mode": "markers"})
-    with st.container(key="figure"):
+    with st.container(key=f"frame_{slug}"):
         st.plotly_chart(
             figure,
             theme=None,

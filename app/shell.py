@@ -28,8 +28,8 @@ CSS = """
   [data-testid=stMain] h2 .stMarkdownColoredText { display: none; }
   [data-testid=stSidebar][data-collapsed=false] { width: 236px !important; min-width: 236px !important; }
 }
-.st-key-figure { overflow-x: auto; }
-.st-key-figure > div { min-width: 520px; }
+[class*="st-key-frame_"] { overflow-x: auto; }
+[class*="st-key-frame_"] > div { min-width: 520px; }
 """
 
 
