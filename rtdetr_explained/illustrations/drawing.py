@@ -87,8 +87,8 @@ def soft_photo(photo: Image.Image, strength: float = 0.75) -> Image.Image:
     return Image.blend(dark, photo.convert("L").convert("RGB"), strength)
 
 
-def photo_uri(photo: Image.Image, max_side: int = 960) -> str:
-    """The photo as a JPEG data URI of at most 250 kB, for a plotly layout image."""
+def photo_jpeg(photo: Image.Image, max_side: int = 960) -> bytes:
+    """The photo as a JPEG of at most `MAX_PHOTO_BYTES`, or as small as it still can be seen."""
     photo = photo.convert("RGB")
     buffer = io.BytesIO()
     for side, quality in ((max_side, 85), (max_side, 70), (max_side * 3 // 4, 65), (max_side // 2, 60)):
@@ -98,7 +98,12 @@ def photo_uri(photo: Image.Image, max_side: int = 960) -> str:
         small.save(buffer, "JPEG", quality=quality)
         if buffer.tell() <= MAX_PHOTO_BYTES:
             break
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
+
+
+def photo_uri(photo: Image.Image, max_side: int = 960) -> str:
+    """The photo as a JPEG data URI of at most 250 kB, for a plotly layout image."""
+    return "data:image/jpeg;base64," + base64.b64encode(photo_jpeg(photo, max_side)).decode()
 
 
 # ---------------------------------------------------------------- maps

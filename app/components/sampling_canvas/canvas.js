@@ -1,0 +1,451 @@
+// The sampling canvas: its state, what is drawn when, and what is told to Python.
+
+import { drawBackdrop, drawPhoto } from "./backdrop.js"
+import { buildControls, startPlaying } from "./controls.js"
+import { Camera, nearestPoint, nearestQuery, nextQuery } from "./geometry.js"
+import { HELP, listenToKeys } from "./keyboard.js"
+import { number } from "./dom.js"
+import { readHeader, readPayload } from "./payload.js"
+import { listenToPointer } from "./pointer.js"
+import { drawMarks } from "./query_marks.js"
+import { writeKey, writePoint, writeQueries } from "./readout.js"
+import { writeTable } from "./twin.js"
+
+const LAYERS = ["photo", "backdrop", "marks"] // the canvases, from bottom to top
+const POINT_REACH = 11 // pixels from which a point is taken to be meant
+const DOT_REACH = 6 // the same where all points of all queries are shown
+const QUERY_REACH = 40 // pixels from which another query is offered while one is pinned
+const SEND_DELAY_MS = 150 // a run of key presses is told as one change
+const LEAST_HEIGHT = 240
+const VIEW_EVENT = "rtdetr-sampling-view"
+
+class SamplingCanvas {
+  // Queries and heads count from 0, layers too. `point` counts the points of a query; `hoverPoint` those of the trace.
+  state = {
+    pinned: null, compare: null, resting: 0, point: null, layer: 0, head: null, level: null, // known to Python, too
+    threshold: 0.5, unit: "px", hover: null, hoverPoint: null, minWeight: 0, heat: false, all: false, ghost: true,
+  } // prettier-ignore
+  trace = null
+  camera = new Camera()
+  height = 520
+  dirty = new Set()
+  drawn = { points: 0, backdropPoints: 0, frames: 0, loupe: [] }
+  sent = 0
+  ratio = 1
+
+  constructor(root) {
+    this.root = root
+    this.part = (name) => root.querySelector(name)
+    this.stage = this.part(".stage")
+    this.contexts = LAYERS.map((name) => this.part(`canvas.${name}`).getContext("2d"))
+    this.part(".help").textContent = HELP
+    this.part(".twin").addEventListener("toggle", () => this.writeTwin())
+    listenToPointer(this.stage, this)
+    listenToKeys(this.stage, this)
+    this.onView = () => this.takeView()
+    document.addEventListener(VIEW_EVENT, this.onView)
+    this.observer = new ResizeObserver(() => this.trace && this.redraw())
+    this.observer.observe(this.stage)
+    Object.defineProperty(this.stage, "debug", { get: () => this.report(), configurable: true })
+  }
+
+  close() {
+    document.removeEventListener(VIEW_EVENT, this.onView)
+    this.observer.disconnect()
+    this.stopPlaying?.()
+    clearTimeout(this.sending)
+    cancelAnimationFrame(this.frame)
+  }
+
+  // --- Python ---------------------------------------------------------------------------------------------------------
+
+  // Called after every run of the script that brought something new, and when the theme changed.
+  async connect(component) {
+    this.component = component
+    const { id } = readHeader(component.data).header
+    if (id !== this.expected) {
+      this.expected = id
+      const trace = await readPayload(component.data)
+      if (trace.id !== this.expected) return // an even newer one has come meanwhile
+      this.takeTrace(trace)
+    }
+    if (this.trace) this.redraw()
+  }
+
+  takeTrace(trace) {
+    const { state, camera } = this
+    const samePhoto = this.trace?.width === trace.width && this.trace?.height === trace.height
+    this.trace = trace
+    ;[camera.imageWidth, camera.imageHeight] = [trace.width, trace.height]
+    if (!samePhoto) camera.reset()
+    const best = trace.scores.indexOf(trace.scores.reduce((a, b) => Math.max(a, b)))
+    Object.assign(state, { hover: null, hoverPoint: null, pinned: null, compare: null, point: null, resting: best })
+    state.layer = trace.layers - 1
+    if (state.head >= trace.heads) state.head = null
+    this.refreshControls = buildControls(this.part(".bar"), this.part(".zoom"), this)
+    writeKey(this.part(".key"), this)
+    this.root.dataset.ready = "yes"
+    this.takeView()
+    this.refreshControls()
+  }
+
+  // Takes over what Python knows of the view, unless it does not know of the last change here yet.
+  takeView() {
+    const view = window.rtdetrSamplingViews?.[this.trace?.id]
+    if (!view || view.seq < this.sent || this.sending) return
+    this.sent = view.seq
+    const { seq, height, ...fields } = view
+    if (this.playing) delete fields.layer
+    this.height = height
+    this.set(fields)
+    this.writeTwin()
+  }
+
+  // Tells Python soon what is selected. All fields go at once, so that no message depends on an earlier one.
+  send() {
+    clearTimeout(this.sending)
+    this.sending = setTimeout(() => {
+      this.sending = null
+      const { pinned, compare, point, head, level, layer } = this.state
+      const open = layer === this.trace.layers - 1 ? null : layer // the last layer is where nothing else is chosen
+      this.sent++
+      this.component.setTriggerValue("select", { seq: this.sent, query: pinned, compare, point, head, level, layer: open })
+    }, SEND_DELAY_MS)
+    this.part(".live").textContent = this.sentence()
+    this.writeTwin()
+    return true
+  }
+
+  // --- state ----------------------------------------------------------------------------------------------------------
+
+  set(changes) {
+    const changed = Object.keys(changes).filter((name) => this.state[name] !== changes[name])
+    if (!changed.length) return
+    Object.assign(this.state, changes)
+    this.invalidate("marks")
+    if (changed.every((name) => name === "hover" || name === "hoverPoint")) return
+    // The points under the pointer are others now, even if it rests.
+    if (changed.includes("layer") && !("hoverPoint" in changes)) this.state.hoverPoint = null
+    this.invalidate("backdrop")
+    this.refreshControls()
+  }
+
+  choose(changes) {
+    if ("layer" in changes) this.play(false)
+    this.set(changes)
+    this.send()
+  }
+
+  // The query whose points are drawn: the pinned one, else the one pointed at, else the best.
+  get query() {
+    return this.state.pinned ?? this.state.hover ?? this.state.resting
+  }
+
+  // The point that is looked at: under the pointer, else the chosen one.
+  get focus() {
+    const { hoverPoint, point } = this.state
+    if (hoverPoint !== null) return hoverPoint
+    const chosen = point === null ? null : this.pointsOf(this.query)[0] + point
+    return chosen !== null && this.shown(chosen) ? chosen : null
+  }
+
+  get heaviest() {
+    return this.pointsShown(this.query)[0] ?? null
+  }
+
+  get playing() {
+    return Boolean(this.stopPlaying)
+  }
+
+  // --- what the pointer and the keys do; each returns whether there was something to do ---------------------------------
+
+  pointTo(x, y) {
+    this.pointer = x === null ? null : { x, y }
+    this.invalidate("pointer")
+  }
+
+  // Finds what the pointer means.
+  pick() {
+    this.dirty.delete("pointer")
+    const { trace, camera, state, pointer } = this
+    if (!pointer) return this.set({ hover: null, hoverPoint: null })
+    const [x, y] = [camera.imageX(pointer.x), camera.imageY(pointer.y)]
+    const nearest = nearestQuery(trace, camera, state.layer, x, y)
+    let point = null
+    for (const query of state.heat ? [] : [this.query, state.compare]) {
+      if (query === null) continue
+      const found = nearestPoint(trace, camera, x, y, ...this.pointsOf(query), this.shown, POINT_REACH)
+      if (found && (!point || found.distance < point.distance)) point = found
+    }
+    const other = nearest.query !== this.query && nearest.distance < (point?.distance ?? Infinity)
+    if (other && state.pinned === null) point = null
+    if (!point && state.all && !state.heat) {
+      point = nearestPoint(trace, camera, x, y, ...this.pointsOfLayer(), this.shown, DOT_REACH)
+      if (point) nearest.query = this.queryOf(point.i)
+    }
+    const offered = state.pinned === null ? nearest.query : nearest.distance < QUERY_REACH ? nearest.query : null
+    const kept = point && !state.all ? (state.pinned === null ? this.query : null) : offered
+    this.set({ hover: kept, hoverPoint: point ? point.i : null })
+  }
+
+  // What is pointed at, to tell whether a second tap means the same.
+  get target() {
+    return `${this.state.hover} ${this.state.hoverPoint}`
+  }
+
+  pin() {
+    const { state } = this
+    const query = state.hoverPoint !== null ? this.queryOf(state.hoverPoint) : (state.hover ?? this.query)
+    const point = state.hoverPoint !== null ? state.hoverPoint % this.trace.perQuery : null
+    const compare = state.compare === query ? state.pinned : state.compare // the two change places
+    this.set({ pinned: query, compare, point })
+    return this.send()
+  }
+
+  compare() {
+    const { state } = this
+    const query = state.hoverPoint !== null ? this.queryOf(state.hoverPoint) : state.hover
+    const pinned = state.pinned ?? state.resting
+    if (query === null || query === pinned) return true
+    this.set({ pinned, compare: state.compare === query ? null : query })
+    return this.send()
+  }
+
+  // Lets go of the point, then of the comparison, then of the query.
+  release() {
+    const { state } = this
+    const held = ["point", "compare", "pinned"].find((name) => state[name] !== null)
+    if (!held) return false
+    this.set({ [held]: null })
+    return this.send()
+  }
+
+  walk(dx, dy) {
+    const from = this.state.hover ?? this.query
+    this.set({ hover: nextQuery(this.trace, this.state.layer, from, dx, dy), hoverPoint: null })
+    this.part(".live").textContent = `Query ${this.state.hover}, ${this.nameOf(this.state.hover)}`
+    return true
+  }
+
+  stepPoint(by) {
+    const shown = this.pointsShown(this.query)
+    if (!shown.length) return true
+    const now = shown.indexOf(this.focus)
+    const next = now < 0 ? 0 : (now + by + shown.length) % shown.length
+    this.set({ point: shown[next] % this.trace.perQuery, hoverPoint: null, pinned: this.query })
+    this.send()
+    this.part(".live").textContent = `${this.pointName(shown[next])}, weight ${number(this.trace.weights[shown[next]], 3)}`
+    return true
+  }
+
+  stepLayer(by) {
+    const layer = Math.min(Math.max(this.state.layer + by, 0), this.trace.layers - 1)
+    this.choose({ layer })
+    return true
+  }
+
+  play(on) {
+    if (on === this.playing) return true
+    this.stopPlaying?.()
+    this.stopPlaying = on ? startPlaying(this) : null
+    if (!on) this.send()
+    this.refreshControls()
+    return true
+  }
+
+  zoomBy(factor, x = this.camera.width / 2, y = this.camera.height / 2) {
+    this.camera.zoomAt(x, y, factor)
+    return this.moved()
+  }
+
+  pan(dx, dy) {
+    this.camera.pan(dx, dy)
+    return this.moved()
+  }
+
+  showAll() {
+    this.camera.reset()
+    return this.moved()
+  }
+
+  moved() {
+    this.stage.toggleAttribute("data-zoomed", this.camera.zoom > 1)
+    this.invalidate("photo", "backdrop", "marks")
+    return true
+  }
+
+  // --- questions about points and queries; arrow functions are handed on ------------------------------------------------
+
+  pointsOf = (query) => {
+    const first = (this.state.layer * this.trace.queries + query) * this.trace.perQuery
+    return [first, first + this.trace.perQuery]
+  }
+  pointsOfLayer = () => {
+    const count = this.trace.queries * this.trace.perQuery
+    return [this.state.layer * count, (this.state.layer + 1) * count]
+  }
+  headOf = (i) => Math.floor((i % this.trace.perQuery) / this.trace.perHead)
+  queryOf = (i) => Math.floor(i / this.trace.perQuery) % this.trace.queries
+  headShown = (head) => this.state.head === null || this.state.head === head
+  shown = (i) => {
+    const { head, level, minWeight } = this.state
+    if (head !== null && this.headOf(i) !== head) return false
+    if (level !== null && this.trace.levelOf[i % this.trace.perHead] !== level) return false
+    return this.trace.weights[i] >= minWeight
+  }
+  font = (px, weight = 400) => `${weight} ${px}px ${this.ink.font}`
+
+  // The points of a query that pass the filters, the heaviest first.
+  pointsShown(query) {
+    const [first, last] = this.pointsOf(query)
+    const points = []
+    for (let i = first; i < last; i++) if (this.shown(i)) points.push(i)
+    return points.sort((a, b) => this.trace.weights[b] - this.trace.weights[a])
+  }
+
+  // The share of each level in the weight of a query's points that pass the filters.
+  shares(query) {
+    const sums = this.trace.levels.map(() => 0)
+    for (const i of this.pointsShown(query)) sums[this.trace.levelOf[i % this.trace.perHead]] += this.trace.weights[i]
+    const total = sums.reduce((a, b) => a + b, 0)
+    return sums.map((sum) => (total ? sum / total : 0))
+  }
+
+  rankOf(i) {
+    const [first, last] = this.pointsOf(this.queryOf(i))
+    const heavier = this.trace.weights.subarray(first, last).filter((weight) => weight > this.trace.weights[i])
+    return `number ${heavier.length + 1} of ${this.trace.perQuery} by weight`
+  }
+
+  nameOf(query) {
+    return `${this.trace.classNames[this.trace.labels[query]]} ${number(this.trace.scores[query], 2)}`
+  }
+
+  pointName(i) {
+    const p = i % this.trace.perHead
+    return `head ${this.headOf(i)} · ${this.trace.levels[this.trace.levelOf[p]].name} · point ${this.trace.pointOf[p]}`
+  }
+
+  coordinates(i) {
+    const { x, y, width, height } = this.trace
+    if (this.state.unit === "image") return [number(x[i], 3), number(y[i], 3)]
+    return [number(x[i] * width, 0), number(y[i] * height, 0)]
+  }
+
+  placeOf(i) {
+    const { x, y } = this.trace
+    const outside = x[i] < 0 || x[i] > 1 || y[i] < 0 || y[i] > 1
+    const unit = this.state.unit === "image" ? "" : " px"
+    return `${this.coordinates(i).join(", ")}${unit}${outside ? ", outside the photo" : ""}`
+  }
+
+  sentence() {
+    const { trace, state, query } = this
+    const shares = this.shares(query).map((share, level) => `${trace.levels[level].name} ${number(share, 2)}`)
+    const compared = state.compare === null ? "" : ` Compared with query ${state.compare}, ${this.nameOf(state.compare)}.`
+    return (
+      `Query ${query}, ${this.nameOf(query)}, ${state.pinned === null ? "not pinned" : "pinned"}, in layer ` +
+      `${state.layer + 1} of ${trace.layers}: ${this.pointsShown(query).length} points, shares of their weight ` +
+      `${shares.join(", ")}.${compared}`
+    )
+  }
+
+  // --- drawing: at most once a frame, and only what changed ---------------------------------------------------------------
+
+  invalidate(...names) {
+    names.forEach((name) => this.dirty.add(name))
+    this.frame ??= requestAnimationFrame(() => this.draw())
+  }
+
+  redraw() {
+    const style = getComputedStyle(this.root)
+    const line = style.getPropertyValue("--st-border-color")
+    this.ink = { font: style.fontFamily, muted: style.color, line }
+    this.resize()
+    this.invalidate("photo", "backdrop", "marks")
+  }
+
+  // The stage is as wide as its place, and no higher than the photo needs.
+  resize() {
+    const { camera, trace, stage } = this
+    const width = stage.clientWidth
+    const height = Math.round(Math.max(Math.min(this.height, (width * trace.height) / trace.width), LEAST_HEIGHT))
+    this.ratio = window.devicePixelRatio || 1
+    ;[camera.width, camera.height] = [width, height]
+    stage.style.height = `${height}px`
+    for (const { canvas } of this.contexts) {
+      const [w, h] = [Math.round(width * this.ratio), Math.round(height * this.ratio)]
+      if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h]
+    }
+  }
+
+  draw() {
+    this.frame = null
+    if (!this.trace || !this.ink) return
+    if (window.devicePixelRatio !== this.ratio) this.redraw()
+    if (this.dirty.has("pointer")) this.pick()
+    const [photo, backdrop, marks] = this.contexts.map((ctx, k) => {
+      if (!this.dirty.has(LAYERS[k])) return null
+      ctx.setTransform(this.ratio, 0, 0, this.ratio, 0, 0)
+      ctx.clearRect(0, 0, this.camera.width, this.camera.height)
+      return ctx
+    })
+    this.dirty.clear()
+    if (photo) drawPhoto(photo, this.camera, this.trace)
+    if (backdrop) {
+      const { points, most } = drawBackdrop(backdrop, this)
+      Object.assign(this.drawn, { backdropPoints: points, backdropMost: most })
+    }
+    if (!marks) return
+    const { points, most } = drawMarks(marks, this)
+    this.drawn.points = points
+    this.drawn.frames++
+    this.drawn.loupe = writePoint(this.part(".facts.point"), this.part(".loupe"), this)
+    writeQueries(this.part(".facts.queries"), this)
+    this.writeHeatScale(most ?? this.drawn.backdropMost)
+    cancelAnimationFrame(this.frame) // `pick` has asked for the frame that this one is
+    this.frame = null
+  }
+
+  writeHeatScale(most) {
+    const box = this.part(".heat-scale")
+    box.hidden = !this.state.heat
+    if (!this.state.heat) return
+    const whose = this.state.all ? `all ${this.trace.queries} queries` : `query ${this.query}`
+    box.querySelector(".title").textContent = `weight per cell of ${this.trace.levels[0].name}, ${whose}`
+    box.querySelector(".ends").replaceChildren(...[0, most / 4, most].map((value) => {
+      const end = document.createElement("span")
+      end.textContent = value ? value.toPrecision(2) : "0"
+      return end
+    }))
+  }
+
+  writeTwin() {
+    if (this.trace && this.part(".twin").open) writeTable(this.part(".twin .scroll"), this)
+  }
+
+  // What is on the stage, for tests and measurements.
+  report() {
+    const { state, trace, drawn, camera, focus } = this
+    const p = focus === null ? null : focus % trace.perHead
+    const at = p === null ? null : { query: this.queryOf(focus), head: this.headOf(focus), level: trace.levelOf[p], point: trace.pointOf[p] }
+    return {
+      ...state, query: this.query, focus: at, playing: this.playing, zoom: camera.zoom, center: [camera.x, camera.y],
+      drawn: drawn.points, drawnOfAll: drawn.backdropPoints, frames: drawn.frames, loupe: drawn.loupe,
+      place: (query, n = null) => {
+        const box = 4 * (state.layer * trace.queries + query)
+        const i = this.pointsOf(query)[0] + n
+        const [x, y] = n === null ? trace.referenceBoxes.subarray(box) : [trace.x[i], trace.y[i]]
+        return [camera.stageX(x), camera.stageY(y)]
+      },
+    } // prettier-ignore
+  }
+}
+
+// Streamlit calls this again after every run; what it made the first time stays with the element.
+export default function (component) {
+  const root = component.parentElement.querySelector(".instrument")
+  root.canvas ??= new SamplingCanvas(root)
+  root.canvas.connect(component)
+  return () => root.canvas.close()
+}

@@ -1,0 +1,95 @@
+// Small things that are drawn: markers, lines with a dark edge, labels. A mark must be seen on any photo.
+
+const LARGEST_RADIUS = 15 // of a point with weight one, in pixels of the stage
+const SMALLEST_RADIUS = 1.7
+
+// The area of a point follows its weight, on one scale for all queries, heads and layers.
+export function radiusOf(weight) {
+  return Math.max(LARGEST_RADIUS * Math.sqrt(weight), SMALLEST_RADIUS)
+}
+
+// Adds the outline of a marker to the path; all shapes have about the area of the circle.
+export function outline(ctx, shape, x, y, radius) {
+  if (shape === "circle") {
+    ctx.moveTo(x + radius, y)
+    ctx.arc(x, y, radius, 0, 2 * Math.PI)
+  } else if (shape === "square") {
+    const half = radius * 0.89
+    ctx.rect(x - half, y - half, 2 * half, 2 * half)
+  } else {
+    const half = radius * 1.25
+    ctx.moveTo(x, y - half)
+    ctx.lineTo(x + half, y)
+    ctx.lineTo(x, y + half)
+    ctx.lineTo(x - half, y)
+    ctx.closePath()
+  }
+}
+
+export function marker(ctx, shape, x, y, radius, fill, edge, halo) {
+  ctx.beginPath()
+  outline(ctx, shape, x, y, radius)
+  ctx.strokeStyle = halo
+  ctx.lineWidth = 3
+  ctx.stroke()
+  ctx.fillStyle = fill
+  ctx.fill()
+  ctx.strokeStyle = edge
+  ctx.lineWidth = 1.2
+  ctx.stroke()
+}
+
+export function haloed(ctx, color, width, halo) {
+  ctx.strokeStyle = halo
+  ctx.lineWidth = width + 2
+  ctx.stroke()
+  ctx.strokeStyle = color
+  ctx.lineWidth = width
+  ctx.stroke()
+}
+
+export function cross(ctx, x, y, radius, color, halo) {
+  ctx.beginPath()
+  ctx.moveTo(x - radius, y)
+  ctx.lineTo(x + radius, y)
+  ctx.moveTo(x, y - radius)
+  ctx.lineTo(x, y + radius)
+  haloed(ctx, color, 2.2, halo)
+}
+
+const LABEL_HEIGHT = 18
+
+// A line of words on a dark ground with a bar of colour, inside the stage and off the labels in `taken`, to which it is
+// added; returns false where there is no room. `text` may hold anything: a canvas knows no markup.
+export function label(ctx, font, text, x, y, color, colors, camera, taken) {
+  ctx.font = font
+  const width = ctx.measureText(text).width + 13
+  const left = Math.min(Math.max(x, 2), Math.max(camera.width - width - 2, 2))
+  for (const top of [y - LABEL_HEIGHT - 2, y + 2, y + LABEL_HEIGHT + 4]) {
+    const inside = Math.min(Math.max(top, 2), camera.height - LABEL_HEIGHT - 2)
+    const free = taken.every(([l, t, w]) => left >= l + w || left + width <= l || Math.abs(inside - t) >= LABEL_HEIGHT)
+    if (!free) continue
+    taken.push([left, inside, width])
+    ctx.globalAlpha = 0.86
+    ctx.fillStyle = colors.halo
+    ctx.fillRect(left, inside, width, LABEL_HEIGHT)
+    ctx.globalAlpha = 1
+    ctx.fillStyle = color
+    ctx.fillRect(left, inside, 3, LABEL_HEIGHT)
+    ctx.fillStyle = colors.on_photo
+    ctx.textAlign = "left"
+    ctx.textBaseline = "middle"
+    ctx.fillText(text, left + 8, inside + LABEL_HEIGHT / 2 + 0.5)
+    return true
+  }
+  return false
+}
+
+// A box cxcywh in 0..1 as a path on the stage; returns its top left corner.
+export function boxPath(ctx, camera, [cx, cy, w, h]) {
+  const left = camera.stageX(cx - w / 2)
+  const top = camera.stageY(cy - h / 2)
+  ctx.beginPath()
+  ctx.rect(left, top, camera.stageX(cx + w / 2) - left, camera.stageY(cy + h / 2) - top)
+  return [left, top]
+}

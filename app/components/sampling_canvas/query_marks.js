@@ -1,0 +1,157 @@
+// What follows the pointer: a query's reference box, its points with lines to the reference point, and the star that the
+// points of an untrained network would form.
+
+import { cellsRead, untrainedPlace } from "./geometry.js"
+import { drawHeat, heatMap } from "./heat.js"
+import { boxPath, cross, haloed, label, marker, outline, radiusOf } from "./marks.js"
+
+// Draws all that follows the pointer; returns the number of points drawn and the greatest sum of weight in the heat map.
+export function drawMarks(ctx, canvas) {
+  const { trace, camera, state } = canvas
+  const { selected, compared } = trace.colors
+  const queries = [[canvas.query, selected]]
+  if (state.compare !== null && state.compare !== canvas.query) queries.push([state.compare, compared])
+  const drawn = { points: 0, most: null }
+  if (state.heat && !state.all) {
+    const heat = heatMap(trace, ...canvas.pointsOf(canvas.query), canvas.shown)
+    drawHeat(ctx, camera, heat, trace.colors.overlay)
+    drawn.most = heat.most
+  }
+  const focus = canvas.focus
+  if (focus !== null) drawCells(ctx, canvas, focus)
+  for (const [query, color] of queries) {
+    const edge = queries.length > 1 ? color : trace.colors.on_photo
+    drawn.points += drawQuery(ctx, canvas, query, color, edge)
+  }
+  const taken = []
+  for (const [query, color] of queries) drawName(ctx, canvas, query, color, taken)
+  const other = state.hover
+  if (other !== null && queries.every(([query]) => query !== other)) {
+    drawBox(ctx, canvas, other, trace.colors.on_photo, [5, 4])
+    drawName(ctx, canvas, other, trace.colors.on_photo, taken)
+  }
+  if (focus !== null) drawFocus(ctx, canvas, focus, taken)
+  return drawn
+}
+
+function drawQuery(ctx, canvas, query, color, edge) {
+  const { trace, camera, state, shown } = canvas
+  drawBox(ctx, canvas, query, color, [])
+  const box = 4 * (state.layer * trace.queries + query)
+  const x = camera.stageX(trace.referenceBoxes[box])
+  const y = camera.stageY(trace.referenceBoxes[box + 1])
+  const [first, last] = canvas.pointsOf(query)
+  const points = []
+  if (!state.heat) {
+    for (let i = first; i < last; i++) if (shown(i)) points.push(i)
+    points.sort((a, b) => trace.weights[b] - trace.weights[a]) // small points on top of large ones
+    const focus = canvas.focus
+    const lit = focus !== null && canvas.queryOf(focus) === query ? canvas.headOf(focus) : null
+    if (state.ghost) drawUntrained(ctx, canvas, query, lit)
+    drawLines(ctx, canvas, points, x, y, color, lit)
+    for (const i of points) {
+      const level = trace.levels[trace.levelOf[i % trace.perHead]]
+      ctx.globalAlpha = lit === null || canvas.headOf(i) === lit ? 0.92 : 0.25
+      const at = [camera.stageX(trace.x[i]), camera.stageY(trace.y[i])]
+      marker(ctx, level.marker, ...at, radiusOf(trace.weights[i]), level.color, edge, trace.colors.halo)
+    }
+    ctx.globalAlpha = 1
+  }
+  cross(ctx, x, y, 6, color, trace.colors.halo)
+  return points.length
+}
+
+function drawBox(ctx, { trace, camera, state }, query, color, dashes) {
+  const box = 4 * (state.layer * trace.queries + query)
+  ctx.setLineDash(dashes)
+  boxPath(ctx, camera, trace.referenceBoxes.subarray(box, box + 4))
+  haloed(ctx, color, dashes.length ? 1.3 : 2.2, trace.colors.halo)
+  ctx.setLineDash([])
+}
+
+function drawName(ctx, canvas, query, color, taken) {
+  const { trace, camera, state } = canvas
+  const box = 4 * (state.layer * trace.queries + query)
+  const [cx, cy, w, h] = trace.referenceBoxes.subarray(box, box + 4)
+  const [x, y] = [camera.stageX(cx - w / 2), camera.stageY(cy - h / 2)]
+  label(ctx, canvas.font(12, 600), `query ${query} · ${canvas.nameOf(query)}`, x, y, color, trace.colors, camera, taken)
+}
+
+// One path for all faint lines and one for those of the lit head.
+function drawLines(ctx, { trace, camera, headOf }, points, x, y, color, lit) {
+  for (const bright of lit === null ? [false] : [false, true]) {
+    ctx.beginPath()
+    for (const i of points) {
+      if (lit !== null && (headOf(i) === lit) !== bright) continue
+      ctx.moveTo(x, y)
+      ctx.lineTo(camera.stageX(trace.x[i]), camera.stageY(trace.y[i]))
+    }
+    ctx.globalAlpha = bright ? 0.95 : lit === null ? 0.5 : 0.12
+    ctx.strokeStyle = color
+    ctx.lineWidth = bright ? 1.5 : 1
+    ctx.stroke()
+  }
+  ctx.globalAlpha = 1
+}
+
+// Rings at the untrained places, each once: the levels share them where they have as many points.
+function drawUntrained(ctx, { trace, camera, state, headShown }, query, lit) {
+  const places = new Map()
+  for (let n = 0; n < trace.perQuery; n++) {
+    const head = Math.floor(n / trace.perHead)
+    if (!headShown(head) || (lit !== null && head !== lit)) continue
+    const [x, y] = untrainedPlace(trace, state.layer, query, n)
+    places.set(`${x.toFixed(5)} ${y.toFixed(5)}`, [camera.stageX(x), camera.stageY(y)])
+  }
+  ctx.beginPath()
+  for (const [x, y] of places.values()) {
+    ctx.moveTo(x + 3.2, y)
+    ctx.arc(x, y, 3.2, 0, 2 * Math.PI)
+  }
+  ctx.globalAlpha = lit === null ? 0.6 : 0.95
+  ctx.setLineDash([2, 1.6])
+  haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
+  ctx.setLineDash([])
+  ctx.globalAlpha = 1
+}
+
+// The cells that the point reads, on the grid of its level.
+function drawCells(ctx, { trace, camera }, i) {
+  const { rows, columns, color } = trace.levels[trace.levelOf[i % trace.perHead]]
+  for (const { row, column, weight } of cellsRead(trace, i)) {
+    const [left, top] = [camera.stageX(column / columns), camera.stageY(row / rows)]
+    const [width, height] = [camera.stageX((column + 1) / columns) - left, camera.stageY((row + 1) / rows) - top]
+    ctx.globalAlpha = 0.65 * weight
+    ctx.fillStyle = color
+    ctx.fillRect(left, top, width, height)
+    ctx.globalAlpha = 0.8
+    ctx.strokeStyle = trace.colors.on_photo
+    ctx.lineWidth = 0.8
+    ctx.strokeRect(left, top, width, height)
+  }
+  ctx.globalAlpha = 1
+}
+
+// The point under the pointer: a ring around it, the way it was moved by training, and its name.
+function drawFocus(ctx, canvas, i, taken) {
+  const { trace, camera, state } = canvas
+  const { colors } = trace
+  const [x, y] = [camera.stageX(trace.x[i]), camera.stageY(trace.y[i])]
+  if (state.ghost && !state.heat) {
+    const [gx, gy] = untrainedPlace(trace, state.layer, canvas.queryOf(i), i % trace.perQuery)
+    ctx.beginPath()
+    ctx.moveTo(camera.stageX(gx), camera.stageY(gy))
+    ctx.lineTo(x, y)
+    ctx.setLineDash([3, 3])
+    haloed(ctx, colors.on_photo, 1.2, colors.halo)
+    ctx.setLineDash([])
+  }
+  const level = trace.levels[trace.levelOf[i % trace.perHead]]
+  const radius = radiusOf(trace.weights[i])
+  marker(ctx, level.marker, x, y, radius, level.color, colors.on_photo, colors.halo)
+  ctx.beginPath()
+  outline(ctx, level.marker, x, y, radius + 4)
+  haloed(ctx, colors.on_photo, 1.8, colors.halo)
+  const words = `${canvas.pointName(i)} · weight ${trace.weights[i].toFixed(3)}`
+  label(ctx, canvas.font(12, 600), words, x + radius + 8, y - radius, level.color, colors, camera, taken)
+}
