@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import code, state, tensors
+from app import code, formula, state, tensors
 from app.state import Selected
 from rtdetr_explained.tracing.trace import Trace
 
-TITLES = {"see": "See", "tensors": "Tensors", "code": "Code"}
+TITLES = {"see": "See", "tensors": "Tensors", "formula": "Formula", "code": "Code"}
 
 
 def show(slug: str, view: Selected, trace: Trace, see: Callable[[], None]) -> None:
@@ -19,7 +19,7 @@ def show(slug: str, view: Selected, trace: Trace, see: Callable[[], None]) -> No
     The tab that is open follows `view.depth`, and only its contents are made.
     """
     key = f"depth_{slug}"
-    st.session_state[key] = TITLES.get(view.depth, TITLES["see"])
+    st.session_state[key] = TITLES[view.depth]
     depths = {title: depth for depth, title in TITLES.items()}
     tabs = st.tabs(
         list(depths), key=key, on_change=lambda: state.change(depth=depths.get(st.session_state[key], "see"))
@@ -27,6 +27,7 @@ def show(slug: str, view: Selected, trace: Trace, see: Callable[[], None]) -> No
     contents: dict[str, Callable[[], None]] = {
         "see": see,
         "tensors": lambda: tensors.show(slug, view, trace),
+        "formula": lambda: formula.show(slug, view, trace),
         "code": lambda: code.show(slug, trace),
     }
     for tab, draw in zip(tabs, contents.values(), strict=True):
