@@ -27,7 +27,7 @@ from rtdetr_explained.illustrations.marks import (
 )
 
 PT_PER_PX = 0.72  # the figure has 100 pixels per inch, a point is 1/72 inch
-SHAPES = {"circle": "o", "square": "s", "diamond": "D", "cross": "x"}
+SHAPES = {"circle": "o", "square": "s", "diamond": "D", "cross": "X"}
 DASHES: dict[str, Any] = {"solid": "-", "dot": (0, (1, 1.6)), "dash": (0, (4, 2.4))}
 
 

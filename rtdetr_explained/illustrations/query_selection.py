@@ -12,8 +12,11 @@ from PIL import Image
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+from rtdetr_explained.illustrations.query_selection_change import SelectionChange
 from rtdetr_explained.illustrations.query_selection_drawing import drawing
-from rtdetr_explained.tracing.trace import Trace, sigmoid
+from rtdetr_explained.illustrations.query_selection_place import PlaceReport
+from rtdetr_explained.illustrations.query_selection_tokens import Tokens, tokens
+from rtdetr_explained.tracing.trace import Trace
 
 SENTENCE = (
     "Every cell of the three maps says how likely it holds an object; the best cells become queries, and each starts "
@@ -25,22 +28,28 @@ MISREAD = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuerySelectionView:
     """What the figure shows. Scores are probabilities; boxes are cxcywh in 0..1 of the image, on four axes.
 
-    `level_scores[l]` (h, w) holds the best class probability of each cell and `chosen[l]` (n, 3) the query, row and
-    column of each chosen cell. `sorted_scores` (N,) are all scores from the best down, `sorted_levels` (N,) their
-    levels; the first `kept` of them are chosen and the last of these has the score `cutoff`. `offset` is derived:
-    logit(first box) − logit(anchor), not a number where the anchor is not valid.
+    `level_scores[l]` (h, w) holds the best class probability of each cell, `chosen[l]` (n, 3) the query, row and column
+    of each chosen cell and `near[l]` (n, 2) row and column of those just below the cut. `sorted_scores` (N,) are all
+    scores from the best down, `sorted_levels` (N,) their levels; the first `kept` of them are chosen and the last of
+    these has the score `cutoff`. `class_shares` are the best classes of the chosen cells, each with its count per
+    level, most frequent first. `offset` is derived: logit(first box) − logit(anchor), not a number where the anchor is
+    not valid. `unit` is that of positions, "px" or "image"; `only` one level whose cells are shown alone. `change` is a
+    re-run to compare with, `place` a place that was asked about.
     """
 
     photo: Image.Image
     image_size: tuple[int, int]
+    tokens: Tokens
     level_scores: tuple[np.ndarray, ...]
     chosen: tuple[np.ndarray, ...]
+    near: tuple[np.ndarray, ...]
     sorted_scores: np.ndarray
     sorted_levels: np.ndarray
+    class_shares: tuple[tuple[str, tuple[int, ...]], ...]
     kept: int
     num_queries: int
     cutoff: float
@@ -56,67 +65,95 @@ class QuerySelectionView:
     offset: np.ndarray
     box_logit: np.ndarray
     box: np.ndarray
+    unit: str = "px"
+    only: int | None = None
+    change: SelectionChange | None = None
+    place: PlaceReport | None = None
 
     @property
     def share(self) -> tuple[float, ...]:
         """Share of each level among the chosen cells."""
         return tuple(np.mean(self.sorted_levels[: self.kept] == level).item() for level in range(len(self.chosen)))
 
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The levels whose cells are shown."""
+        return tuple(range(len(self.chosen))) if self.only is None else (self.only,)
 
-def view(trace: Trace, query: int = 0) -> QuerySelectionView:
+
+def view(
+    trace: Trace,
+    query: int = 0,
+    unit: str = "px",
+    only: int | None = None,
+    change: SelectionChange | None = None,
+    place: PlaceReport | None = None,
+) -> QuerySelectionView:
     """What query selection did in this trace, with the way of one query from its cell to its first box.
 
     Raises InputError when there is no such query.
     """
-    place = trace.query(query)
-    token_scores = sigmoid(trace["query_selection.scores"].array)  # N
-    tokens = trace.token_indices  # Q
+    origin = trace.query(query)
+    every = tokens(trace)
     sizes = [h * w for h, w in trace.map_sizes]
     starts = np.cumsum([0, *sizes])
-    levels = np.repeat(np.arange(len(sizes)), sizes)  # N
-    chosen = []
-    for level, (_, w) in enumerate(trace.map_sizes):
-        queries = np.nonzero(levels[tokens] == level)[0]
-        cells = tokens[queries] - starts[level]
-        chosen.append(np.stack([queries, cells // w, cells % w], axis=1))
-    order = np.argsort(-token_scores, kind="stable")
-    kept = len(np.unique(tokens))  # fewer than queries when a cell was chosen for several classes
-    anchor_logit = trace["query_selection.anchors"].array[place.token]
-    box = place.reference_boxes[0]
+    of_queries = every.levels[trace.token_indices]  # Q
+    chosen, near = [], []
+    for level in range(len(sizes)):
+        queries = np.flatnonzero(of_queries == level)
+        cells = trace.token_indices[queries]
+        chosen.append(np.stack([queries, every.rows[cells], every.cols[cells]], axis=1))
+        missed = np.flatnonzero(every.near & (every.levels == level))
+        near.append(np.stack([every.rows[missed], every.cols[missed]], axis=1))
+    anchor_logit = trace["query_selection.anchors"].array[origin.token]
+    box = origin.reference_boxes[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         box_logit = np.log(box.astype(float) / (1 - box.astype(float)))
         offset = box_logit - anchor_logit
     return QuerySelectionView(
         photo=trace.photo,
         image_size=trace.image_size,
+        tokens=every,
         level_scores=tuple(
-            token_scores[a:b].reshape(size) for a, b, size in zip(starts, starts[1:], trace.map_sizes, strict=False)
+            every.scores[a:b].reshape(size) for a, b, size in zip(starts, starts[1:], trace.map_sizes, strict=False)
         ),
         chosen=tuple(chosen),
-        sorted_scores=token_scores[order],
-        sorted_levels=levels[order],
-        kept=kept,
-        num_queries=len(tokens),
-        cutoff=float(token_scores[tokens].min()),
+        near=tuple(near),
+        sorted_scores=every.scores[every.order],
+        sorted_levels=every.levels[every.order],
+        class_shares=class_shares(every),
+        kept=every.kept,
+        num_queries=len(trace.token_indices),
+        cutoff=every.cutoff,
         query=query,
-        level=place.level,
-        row=place.row,
-        col=place.col,
-        score=float(token_scores[place.token]),
-        rank=int((token_scores > token_scores[place.token]).sum()) + 1,
-        class_name=first_class(trace, place.token),
-        anchor=place.anchor,
+        level=origin.level,
+        row=origin.row,
+        col=origin.col,
+        score=float(every.scores[origin.token]),
+        rank=int(every.ranks[origin.token]),
+        class_name=every.class_name(origin.token),
+        anchor=origin.anchor,
         anchor_logit=anchor_logit,
         offset=offset,
         box_logit=box_logit,
         box=box,
+        unit=unit,
+        only=only,
+        change=change,
+        place=place,
     )
 
 
-def first_class(trace: Trace, token: int) -> str:
-    """Name of the class the token scores best in; a head without classes only knows "object"."""
-    logits = trace["query_selection.class_logits"].array[token]
-    return trace.class_names[int(logits.argmax())] if len(logits) == len(trace.class_names) else "object"
+def class_shares(every: Tokens) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Best class of the chosen cells, with the number of cells on each level, most frequent class first."""
+    cells = np.flatnonzero(every.chosen)
+    labels, counts = np.unique(every.labels[cells], return_counts=True)
+    shares = []
+    for label in labels[np.argsort(-counts, kind="stable")]:
+        here = cells[every.labels[cells] == label]
+        per_level = np.bincount(every.levels[here], minlength=len(every.map_sizes))
+        shares.append((every.class_name(int(here[0])), tuple(per_level.tolist())))
+    return tuple(shares)
 
 
 def plotly_figure(view: QuerySelectionView, theme: str) -> go.Figure:
@@ -142,18 +179,18 @@ def caption(view: QuerySelectionView) -> str:
 def alt_text(view: QuerySelectionView) -> str:
     """The figure in words."""
     return (
-        "Score maps of the levels S3, S4 and S5 with the chosen cells marked, the share of each level, the curve of "
-        f"all scores in order with the cut at {view.cutoff:.2g}, and on the photo the cell, the anchor and the first "
-        f"box of query {view.query}. " + caption(view)
-    )
+        "Score maps of the levels S3, S4 and S5 over the photo with the chosen cells and near misses marked, the share "
+        "of each level and class, the curve of all scores in order with the cut at "
+        f"{view.cutoff:.2g}, and on the photo the cell, the anchor and the first box of query {view.query}. "
+    ) + caption(view)
 
 
 def table(view: QuerySelectionView) -> dict[str, list]:
     """All chosen cells, in the order of the queries."""
     rows = sorted(
         (int(q), LEVEL_NAMES[level], int(r), int(c), float(view.level_scores[level][r, c]))
-        for level, cells in enumerate(view.chosen)
-        for q, r, c in cells
+        for level in view.shown
+        for q, r, c in view.chosen[level]
     )
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 5
     return dict(zip(("query", "level", "row", "column", "score"), columns, strict=True))

@@ -245,8 +245,11 @@ class ScoreMaps {
 
   read(place) {
     const pinned = !this.pointer && this.h.place
-    this.lines.replaceChildren(...this.h.levels.map((_, level) => this.line(level, place)))
-    this.answer.textContent = pinned ? this.h.answer : this.pointer ? this.where(place) : HINT
+    const spot = place ?? this.centre(this.h.selected)
+    this.lines.replaceChildren(...this.h.levels.map((_, level) => this.line(level, spot)))
+    this.answer.textContent = pinned ? this.h.answer : this.pointer ? this.where(place)
+      : `These are the cells under the centre of query ${this.h.query}. ${HINT}`
+    this.answer.classList.toggle("hint", !place)
   }
 
   where([x, y]) {
@@ -261,7 +264,7 @@ class ScoreMaps {
     const sign = document.createElement("canvas")
     symbol(sign, (pen, x, y) => marker(this.h, pen, level, x, y, 4.5, this.h.colors[level], this.h.light))
     const text = document.createElement("span")
-    text.textContent = this.h.levels[level] + (place ? this.facts(level, place) : "")
+    text.textContent = this.h.levels[level] + this.facts(level, place)
     item.append(sign, text)
     return item
   }
