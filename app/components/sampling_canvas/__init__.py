@@ -20,7 +20,8 @@ from rtdetr_explained.tracing.trace import Trace
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "dom payload geometry marks heat backdrop query_marks loupe controls pointer keyboard readout twin canvas".split()
+    "dom payload geometry selection marks heat backdrop query_marks loupe readout twin controls pointer keyboard canvas"
+    "".split()
 )
 FIELDS = ("query", "compare", "layer", "head", "level", "point")
 """What the canvas selects; the names are those of the view state."""
@@ -51,10 +52,8 @@ def show(view: Selected, trace: Trace, *, key: str = "sampling_canvas", height: 
     """
     payload = _payload(trace)
     limits = models.limits(trace)
-    pinned = state.current().query
     known: dict[str, Any] = {
-        "pinned": _fits(pinned, limits.query),
-        "resting": _fits(view.query, limits.query) or 0,
+        "pinned": _fits(state.current().query, limits.query),
         "layer": min(view.layer, trace.num_layers - 1),
         **{name: _fits(getattr(view, name), getattr(limits, name)) for name in ("compare", "head", "level", "point")},
         "threshold": view.threshold,

@@ -79,10 +79,13 @@ function drawDetections(ctx, canvas) {
   const { trace, camera, state } = canvas
   const found = [...trace.scores.keys()].filter((query) => trace.scores[query] > state.threshold)
   found.sort((a, b) => trace.scores[b] - trace.scores[a])
-  const taken = []
-  for (const query of found) {
-    const [left, top] = boxPath(ctx, camera, trace.boxes.subarray(4 * query, 4 * query + 4))
+  const corners = found.map((query) => {
+    const corner = boxPath(ctx, camera, trace.boxes.subarray(4 * query, 4 * query + 4))
     haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
-    label(ctx, canvas.font(12), canvas.nameOf(query), left, top, trace.colors.on_photo, trace.colors, camera, taken)
-  }
+    return corner
+  })
+  const taken = []
+  found.forEach((query, k) => {
+    label(ctx, canvas.font(12), canvas.nameOf(query), ...corners[k], trace.colors.on_photo, trace.colors, camera, taken)
+  })
 }

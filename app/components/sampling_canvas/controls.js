@@ -21,15 +21,18 @@ export function buildControls(bar, zoom, canvas) {
   ]
   bar.replaceChildren(...parts.map(({ group }) => group))
   zoom.replaceChildren(
-    button("+", "Zoom in", () => canvas.zoomBy(1.5)),
-    button("−", "Zoom out", () => canvas.zoomBy(1 / 1.5)),
-    button("0", "Show the whole photo", () => canvas.showAll()),
+    button("+", "Zoom in (+)", () => canvas.zoomBy(1.5)),
+    button("−", "Zoom out (−)", () => canvas.zoomBy(1 / 1.5)),
+    button(symbol("M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8M4.5 6h3M6 4.5v3", "none", "currentColor", { "stroke-width": 1.3 }),
+      "Zoom to the query (F)", () => canvas.showQuery()),
+    button(symbol("M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8", "none", "currentColor", { "stroke-width": 1.3 }),
+      "Show the whole photo (0)", () => canvas.showAll()),
   )
   return () => parts.forEach(({ refresh }) => refresh())
 }
 
-function button(text, label, onclick) {
-  return element("button", { type: "button", "aria-label": label, title: label, onclick }, text)
+function button(content, label, onclick) {
+  return element("button", { type: "button", "aria-label": label, title: label, onclick }, content)
 }
 
 // One of several values of a field, as a row of buttons.

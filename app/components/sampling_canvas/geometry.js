@@ -37,6 +37,16 @@ export class Camera {
     this.y = inside(this.y + dy / (this.imageHeight * this.scale))
   }
 
+  // Show the part of the image from (x0, y0) to (x1, y1), with room around it.
+  frame(x0, y0, x1, y1) {
+    this.zoom = 1
+    const width = (x1 - x0) * this.imageWidth * this.scale
+    const height = (y1 - y0) * this.imageHeight * this.scale
+    this.zoom = Math.min(Math.max(0.85 * Math.min(this.width / width, this.height / height), 1), MAX_ZOOM)
+    this.x = (x0 + x1) / 2
+    this.y = (y0 + y1) / 2
+  }
+
   reset() {
     this.zoom = 1
     this.x = this.y = 0.5

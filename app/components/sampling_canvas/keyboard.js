@@ -3,7 +3,7 @@
 export const HELP =
   "Point at the photo to look, click to pin, Shift-click to compare, Esc to let go. Wheel or pinch zooms, drag moves. " +
   "Keys: arrows go to the next query, Enter pins, Shift+Enter compares, comma and full stop walk the points, [ and ] " +
-  "change the layer, Space plays, + and − zoom, 0 shows all."
+  "change the layer, Space plays, + and − zoom, F shows the query, 0 the whole photo."
 
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 
@@ -39,6 +39,8 @@ function handle(event, canvas) {
       return canvas.zoomBy(1 / 1.3)
     case "0":
       return canvas.showAll()
+    case "f":
+      return canvas.showQuery()
     case " ":
       return canvas.play(!canvas.playing)
     default:

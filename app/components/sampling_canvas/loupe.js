@@ -33,9 +33,9 @@ export function drawLoupe(ctx, side, canvas, i) {
   marker(ctx, level.marker, x, y, 4, level.color, trace.colors.on_photo, trace.colors.halo)
   cells.forEach(({ row, column, inside }, k) => {
     const [left, top] = at(row, column)
-    // Each number stands in the outer corner of its cell, away from the point.
-    const across = cells.length === 1 || column === cells[0].column ? 0.3 : 0.7
-    const down = cells.length === 1 || row === cells[0].row ? 0.22 : 0.8
+    // Each number stands in the outer part of its cell, away from the point.
+    const across = cells.length === 1 ? 0.5 : column === cells[0].column ? 0.42 : 0.58
+    const down = cells.length === 1 || row === cells[0].row ? 0.24 : 0.78
     writeNumber(ctx, canvas, numbers[k].toFixed(2) + (inside ? "" : "×0"), left + across * size, top + down * size)
   })
   drawRuler(ctx, canvas, first, count, size)

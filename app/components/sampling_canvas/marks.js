@@ -1,11 +1,11 @@
 // Small things that are drawn: markers, lines with a dark edge, labels. A mark must be seen on any photo.
 
-const LARGEST_RADIUS = 15 // of a point with weight one, in pixels of the stage
+const LARGEST_RADIUS = 15 // of a point with weight one on a large box, in pixels of the stage
 const SMALLEST_RADIUS = 1.7
 
-// The area of a point follows its weight, on one scale for all queries, heads and layers.
-export function radiusOf(weight) {
-  return Math.max(LARGEST_RADIUS * Math.sqrt(weight), SMALLEST_RADIUS)
+// The area of a point follows its weight; `scale` is the same for all points that are drawn at a time.
+export function radiusOf(weight, scale) {
+  return Math.max(LARGEST_RADIUS * Math.sqrt(weight) * scale, SMALLEST_RADIUS)
 }
 
 // Adds the outline of a marker to the path; all shapes have about the area of the circle.
@@ -30,12 +30,13 @@ export function marker(ctx, shape, x, y, radius, fill, edge, halo) {
   ctx.beginPath()
   outline(ctx, shape, x, y, radius)
   ctx.strokeStyle = halo
-  ctx.lineWidth = 3
+  const width = radius < 4 ? 0.8 : 1.2
+  ctx.lineWidth = width + 1.6
   ctx.stroke()
   ctx.fillStyle = fill
   ctx.fill()
   ctx.strokeStyle = edge
-  ctx.lineWidth = 1.2
+  ctx.lineWidth = width
   ctx.stroke()
 }
 

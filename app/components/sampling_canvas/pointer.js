@@ -80,7 +80,8 @@ export function listenToPointer(stage, canvas) {
 
   stage.addEventListener("dblclick", (event) => {
     if (event.target.closest("button")) return
-    canvas.showAll()
+    if (canvas.camera.zoom > 1) canvas.showAll()
+    else canvas.showQuery()
   })
 
   stage.addEventListener(

@@ -5,6 +5,9 @@ import { cellsRead, untrainedPlace } from "./geometry.js"
 import { drawHeat, heatMap } from "./heat.js"
 import { boxPath, cross, haloed, label, marker, outline, radiusOf } from "./marks.js"
 
+const LARGE_BOX = 170 // pixels of the stage; on smaller boxes points are drawn smaller, or they would hide each other
+const SMALLEST_SCALE = 0.4
+
 // Draws all that follows the pointer; returns the number of points drawn and the greatest sum of weight in the heat map.
 export function drawMarks(ctx, canvas) {
   const { trace, camera, state } = canvas
@@ -18,10 +21,11 @@ export function drawMarks(ctx, canvas) {
     drawn.most = heat.most
   }
   const focus = canvas.focus
+  const scale = Math.min(...queries.map(([query]) => scaleFor(canvas, query)))
   if (focus !== null) drawCells(ctx, canvas, focus)
   for (const [query, color] of queries) {
     const edge = queries.length > 1 ? color : trace.colors.on_photo
-    drawn.points += drawQuery(ctx, canvas, query, color, edge)
+    drawn.points += drawQuery(ctx, canvas, query, color, edge, scale)
   }
   const taken = []
   for (const [query, color] of queries) drawName(ctx, canvas, query, color, taken)
@@ -30,11 +34,18 @@ export function drawMarks(ctx, canvas) {
     drawBox(ctx, canvas, other, trace.colors.on_photo, [5, 4])
     drawName(ctx, canvas, other, trace.colors.on_photo, taken)
   }
-  if (focus !== null) drawFocus(ctx, canvas, focus, taken)
+  if (focus !== null) drawFocus(ctx, canvas, focus, scale, taken)
   return drawn
 }
 
-function drawQuery(ctx, canvas, query, color, edge) {
+function scaleFor({ trace, camera, state }, query) {
+  const box = 4 * (state.layer * trace.queries + query)
+  const [, , w, h] = trace.referenceBoxes.subarray(box, box + 4)
+  const side = Math.sqrt(w * trace.width * h * trace.height) * camera.scale
+  return Math.min(Math.max(side / LARGE_BOX, SMALLEST_SCALE), 1)
+}
+
+function drawQuery(ctx, canvas, query, color, edge, scale) {
   const { trace, camera, state, shown } = canvas
   drawBox(ctx, canvas, query, color, [])
   const box = 4 * (state.layer * trace.queries + query)
@@ -53,7 +64,7 @@ function drawQuery(ctx, canvas, query, color, edge) {
       const level = trace.levels[trace.levelOf[i % trace.perHead]]
       ctx.globalAlpha = lit === null || canvas.headOf(i) === lit ? 0.92 : 0.25
       const at = [camera.stageX(trace.x[i]), camera.stageY(trace.y[i])]
-      marker(ctx, level.marker, ...at, radiusOf(trace.weights[i]), level.color, edge, trace.colors.halo)
+      marker(ctx, level.marker, ...at, radiusOf(trace.weights[i], scale), level.color, edge, trace.colors.halo)
     }
     ctx.globalAlpha = 1
   }
@@ -133,7 +144,7 @@ function drawCells(ctx, { trace, camera }, i) {
 }
 
 // The point under the pointer: a ring around it, the way it was moved by training, and its name.
-function drawFocus(ctx, canvas, i, taken) {
+function drawFocus(ctx, canvas, i, scale, taken) {
   const { trace, camera, state } = canvas
   const { colors } = trace
   const [x, y] = [camera.stageX(trace.x[i]), camera.stageY(trace.y[i])]
@@ -147,7 +158,7 @@ function drawFocus(ctx, canvas, i, taken) {
     ctx.setLineDash([])
   }
   const level = trace.levels[trace.levelOf[i % trace.perHead]]
-  const radius = radiusOf(trace.weights[i])
+  const radius = radiusOf(trace.weights[i], scale)
   marker(ctx, level.marker, x, y, radius, level.color, colors.on_photo, colors.halo)
   ctx.beginPath()
   outline(ctx, level.marker, x, y, radius + 4)

@@ -1,0 +1,103 @@
+// What is looked at, and what can be said about it: the state of the canvas, its points and queries in numbers and words.
+
+import { number } from "./dom.js"
+
+export class Selection {
+  // Queries and heads count from 0, layers too. `point` counts the points of a query; `hoverPoint` those of the trace.
+  state = {
+    pinned: null, compare: null, point: null, layer: 0, head: null, level: null, // known to Python, too
+    threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null, minWeight: 0, heat: false, all: false, ghost: true,
+  } // prettier-ignore
+  trace = null
+
+  // The query whose points are drawn: the pinned one, else the one pointed at, else the best.
+  get query() {
+    return this.state.pinned ?? this.state.hover ?? this.state.resting
+  }
+
+  // The point that is looked at: under the pointer, else the chosen one.
+  get focus() {
+    const { hoverPoint, point } = this.state
+    if (hoverPoint !== null) return hoverPoint
+    const chosen = point === null ? null : this.pointsOf(this.query)[0] + point
+    return chosen !== null && this.shown(chosen) ? chosen : null
+  }
+
+  get heaviest() {
+    return this.pointsShown(this.query)[0] ?? null
+  }
+
+  // The points of a query, or of the layer, as first ≤ i < last; arrow functions are handed on.
+  pointsOf = (query) => {
+    const first = (this.state.layer * this.trace.queries + query) * this.trace.perQuery
+    return [first, first + this.trace.perQuery]
+  }
+  pointsOfLayer = () => {
+    const count = this.trace.queries * this.trace.perQuery
+    return [this.state.layer * count, (this.state.layer + 1) * count]
+  }
+  headOf = (i) => Math.floor((i % this.trace.perQuery) / this.trace.perHead)
+  queryOf = (i) => Math.floor(i / this.trace.perQuery) % this.trace.queries
+  headShown = (head) => this.state.head === null || this.state.head === head
+  shown = (i) => {
+    const { head, level, minWeight } = this.state
+    if (head !== null && this.headOf(i) !== head) return false
+    if (level !== null && this.trace.levelOf[i % this.trace.perHead] !== level) return false
+    return this.trace.weights[i] >= minWeight
+  }
+
+  // The points of a query that pass the filters, the heaviest first.
+  pointsShown(query) {
+    const [first, last] = this.pointsOf(query)
+    const points = []
+    for (let i = first; i < last; i++) if (this.shown(i)) points.push(i)
+    return points.sort((a, b) => this.trace.weights[b] - this.trace.weights[a])
+  }
+
+  // The share of each level in the weight of a query's points that pass the filters.
+  shares(query) {
+    const sums = this.trace.levels.map(() => 0)
+    for (const i of this.pointsShown(query)) sums[this.trace.levelOf[i % this.trace.perHead]] += this.trace.weights[i]
+    const total = sums.reduce((a, b) => a + b, 0)
+    return sums.map((sum) => (total ? sum / total : 0))
+  }
+
+  rankOf(i) {
+    const [first, last] = this.pointsOf(this.queryOf(i))
+    const heavier = this.trace.weights.subarray(first, last).filter((weight) => weight > this.trace.weights[i])
+    return `number ${heavier.length + 1} of ${this.trace.perQuery} by weight`
+  }
+
+  nameOf(query) {
+    return `${this.trace.classNames[this.trace.labels[query]]} ${number(this.trace.scores[query], 2)}`
+  }
+
+  pointName(i) {
+    const p = i % this.trace.perHead
+    return `head ${this.headOf(i)} · ${this.trace.levels[this.trace.levelOf[p]].name} · point ${this.trace.pointOf[p]}`
+  }
+
+  coordinates(i) {
+    const { x, y, width, height } = this.trace
+    if (this.state.unit === "image") return [number(x[i], 3), number(y[i], 3)]
+    return [number(x[i] * width, 0), number(y[i] * height, 0)]
+  }
+
+  placeOf(i) {
+    const { x, y } = this.trace
+    const outside = x[i] < 0 || x[i] > 1 || y[i] < 0 || y[i] > 1
+    const unit = this.state.unit === "image" ? "" : " px"
+    return `${this.coordinates(i).join(", ")}${unit}${outside ? ", outside the photo" : ""}`
+  }
+
+  sentence() {
+    const { trace, state, query } = this
+    const shares = this.shares(query).map((share, level) => `${trace.levels[level].name} ${number(share, 2)}`)
+    const compared = state.compare === null ? "" : ` Compared with query ${state.compare}, ${this.nameOf(state.compare)}.`
+    return (
+      `Query ${query}, ${this.nameOf(query)}, ${state.pinned === null ? "not pinned" : "pinned"}, in layer ` +
+      `${state.layer + 1} of ${trace.layers}: ${this.pointsShown(query).length} points, shares of their weight ` +
+      `${shares.join(", ")}.${compared}`
+    )
+  }
+}
