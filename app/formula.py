@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
-from app import controls
+from app import controls, further
 from app.state import Selected
 from app.text import plain
 from rtdetr_explained.illustrations.drawing import number
 from rtdetr_explained.illustrations.formula import Formula
 from rtdetr_explained.illustrations.formulas import formulas
+from rtdetr_explained.illustrations.formulas_sampling import value_sites
 from rtdetr_explained.tracing.trace import Trace
 
 
 def show(slug: str, view: Selected, trace: Trace) -> None:
     """What can be selected, then one formula below the other."""
     _controls(slug, view, trace)
+    if slug == "deformable_attention":
+        trace = further.obtain(view, trace, value_sites(view.layer), "Trace again with what the points read")
     found = formulas(
         slug,
         trace,
@@ -63,6 +67,6 @@ def _draw(one: Formula) -> None:
             st.caption(plain(one.note))
 
 
-def _list(values: object) -> str:
-    shown = [f"{value:,.6g}".replace("-", "−") for value in values[:4]]  # type: ignore[index]
-    return ", ".join(shown) + (" …" if len(values) > 4 else "")  # type: ignore[arg-type]
+def _list(values: np.ndarray) -> str:
+    shown = [f"{value:,.6g}".replace("-", "−") for value in values[:4]]
+    return ", ".join(shown) + (" …" if len(values) > 4 else "")

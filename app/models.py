@@ -6,6 +6,7 @@ Traces of samples and scenes are shared by all visitors; those of uploads belong
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from app.state import OWN_WEIGHTS, Limits, Selected, ViewState
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model import download, zoo
-from rtdetr_explained.tracing.edits import Edit
+from rtdetr_explained.tracing.edits import Edit, from_dict
 from rtdetr_explained.tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -230,3 +231,24 @@ def _shared_rerun(image: str, name_or_path: str, stamp: Stamp, edits: tuple[Edit
 @st.cache_resource(max_entries=3, scope="session", show_spinner=False)
 def _session_rerun(image: str, name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], _trace: Trace) -> Trace:
     return _rerun(name_or_path, stamp, edits, _trace)
+
+
+def with_sites(view: ViewState, trace: Trace, sites: tuple[str, ...]) -> Trace:
+    """The trace with the values of further sites, kept in full; its image runs through the network once more for them.
+
+    Raises InputError.
+    """
+    if all(site in trace for site in sites):
+        return trace
+    return _fuller_trace(view.image, *_source(view.model), sites, json.dumps(trace.meta["edits"]), _trace=trace)
+
+
+@st.cache_resource(max_entries=2, scope="session", show_spinner=False)
+def _fuller_trace(
+    image: str, name_or_path: str, stamp: Stamp, sites: tuple[str, ...], edits: str, _trace: Trace
+) -> Trace:
+    picture, model = images.load(image), _load(name_or_path, stamp)
+    kept = _trace.meta["sites"]
+    with _FORWARD:
+        fuller = model.trace(picture, [*([kept] if isinstance(kept, str) else kept), *sites], size=_trace.input_size)
+        return model.rerun(fuller, [from_dict(edit) for edit in json.loads(edits)]) if _trace.meta["edits"] else fuller

@@ -24,6 +24,19 @@ PHOTO = "photo"
 
 def save_trace(trace: Trace, path: str | os.PathLike) -> None:
     """Write the trace; the file appears whole or not at all. Raises InputError when it cannot be written."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        # Not safetensors' own save_file: it makes files that nobody else may read.
+        temporary.write_bytes(to_bytes(trace))
+        os.replace(temporary, target)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"The trace could not be written to {target}: {error}.") from None
+
+
+def to_bytes(trace: Trace) -> bytes:
+    """The file that holds the trace."""
     arrays = dict(trace.values) | {DERIVED + name: array for name, array in trace.derived_values.items()}
     arrays[PHOTO] = np.frombuffer(trace.photo_jpeg, dtype=np.uint8)
     manifest = {
@@ -35,15 +48,7 @@ def save_trace(trace: Trace, path: str | os.PathLike) -> None:
         "profile": {stage: asdict(profile) for stage, profile in trace.profile.items()},
     }
     text = json.dumps(manifest)
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        # Not safetensors' own save_file: it makes files that nobody else may read.
-        temporary.write_bytes(serialize(arrays, {"manifest": text, "sha256": digest(text, arrays)}))
-        os.replace(temporary, target)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"The trace could not be written to {target}: {error}.") from None
+    return serialize(arrays, {"manifest": text, "sha256": digest(text, arrays)})
 
 
 def load_trace(path: str | os.PathLike) -> Trace:

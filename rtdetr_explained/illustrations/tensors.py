@@ -1,0 +1,164 @@
+"""Any tensor of a trace, to be looked at: its range, the distribution of its values, and one slice of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations.colors import color_scale, palette
+from rtdetr_explained.illustrations.drawing import number, plotly_base, value_range
+
+BINS = 48
+MAX_CELLS = 90_000  # of a heat map, which then takes less than half a megabyte
+COMPONENTS = {"cxcywh": ("cx", "cy", "w", "h"), "xy": ("x", "y")}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a tensor's values span; least, mean and greatest of the finite ones, None where there are none."""
+
+    finite: int
+    infinite: int
+    undefined: int
+    least: float | None
+    mean: float | None
+    greatest: float | None
+
+    @property
+    def remark(self) -> str:
+        """What is not finite, in words; empty where everything is."""
+        parts = [(self.infinite, "infinite"), (self.undefined, "not a number")]
+        return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+
+
+def statistics(array: np.ndarray) -> Statistics:
+    """The range of an array of any type; true counts as one."""
+    values = array.astype(np.float32)
+    undefined = int(np.isnan(values).sum())
+    finite = values[np.isfinite(values)]
+    infinite = values.size - undefined - finite.size
+    if not finite.size:
+        return Statistics(0, infinite, undefined, None, None, None)
+    mean = float(finite.mean(dtype=np.float64))
+    return Statistics(finite.size, infinite, undefined, float(finite.min()), mean, float(finite.max()))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A table of values (rows, columns) cut out of a tensor; rows and columns have names, and so have their axes."""
+
+    values: np.ndarray
+    row_axis: str
+    column_axis: str
+    row_names: tuple[str, ...]
+    column_names: tuple[str, ...]
+    first_row: int
+    all_rows: int
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is better read than seen: a column of values, or numbers that mean different things."""
+        return self.values.shape[1] == 1 or self.column_axis in COMPONENTS
+
+
+def leading_axes(axes: Sequence[str]) -> tuple[str, ...]:
+    """The axes that must be fixed for a slice: all but the last two."""
+    return tuple(axes[:-2])
+
+
+def slice_of(
+    array: np.ndarray, axes: Sequence[str], at: Sequence[int], class_names: Sequence[str], first_row: int = 0
+) -> Slice:
+    """The last two axes at the index `at` of the leading ones; of very many rows, those from `first_row`.
+
+    Raises InputError for an index that does not exist.
+    """
+    if len(at) != len(leading_axes(axes)) or any(not 0 <= i < n for i, n in zip(at, array.shape, strict=False)):
+        raise InputError(f"There is no index {tuple(at)} in the leading axes of a tensor of shape {array.shape}.")
+    values = array[tuple(at)]
+    if values.ndim == 1:
+        values = values[:, None]
+        row_axis, column_axis = axes[-1], "value"
+    else:
+        row_axis, column_axis = axes[-2:]
+    rows, columns = values.shape
+    shown = max(1, MAX_CELLS // columns)
+    first = min(max(first_row, 0), max(rows - shown, 0))
+    return Slice(
+        values=values[first : first + shown],
+        row_axis=row_axis,
+        column_axis=column_axis,
+        row_names=_names(row_axis, rows, class_names)[first : first + shown],
+        column_names=("value",) if column_axis == "value" else _names(column_axis, columns, class_names),
+        first_row=first,
+        all_rows=rows,
+    )
+
+
+def _names(axis: str, size: int, class_names: Sequence[str]) -> tuple[str, ...]:
+    if axis in COMPONENTS:
+        return COMPONENTS[axis]
+    if axis == "class" and size == len(class_names):
+        return tuple(class_names)
+    return tuple(str(i) for i in range(size))
+
+
+def histogram_figure(array: np.ndarray, unit: str, theme: str) -> go.Figure:
+    """How often which values occur, on a logarithmic scale: a few great values matter as much as many small ones."""
+    colors = palette(theme)
+    values = array.astype(np.float32).ravel()
+    counts, edges = np.histogram(values[np.isfinite(values)], BINS)
+    figure = plotly_base(theme, 230)
+    figure.add_bar(
+        x=(edges[:-1] + edges[1:]) / 2,
+        y=np.where(counts > 0, counts, np.nan),
+        width=np.diff(edges),
+        marker={"color": colors.bars[1], "line": {"width": 0}},
+        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="%{customdata[0]:.4g} to %{customdata[1]:.4g}: <b>%{y:,}</b> values<extra></extra>",
+    )
+    axis = {"gridcolor": colors.line, "zerolinecolor": colors.line, "linecolor": colors.line, "automargin": True}
+    figure.update_xaxes(title=unit or "value", **axis)
+    figure.update_yaxes(title="values (log scale)", type="log", dtick=1, exponentformat="power", **axis)
+    return figure.update_layout(bargap=0)
+
+
+def histogram_alt(found: Statistics, unit: str) -> str:
+    """The histogram in words."""
+    if found.least is None or found.greatest is None:
+        return "No finite values."
+    span = f"{number(found.least)} to {number(found.greatest)}"
+    return f"Histogram of {found.finite:,} values from {span}, in {unit or 'numbers without a unit'}."
+
+
+def slice_figure(part: Slice, unit: str, theme: str, height: int = 430) -> go.Figure:
+    """The slice as a heat map, the first row on top; zero lies in the middle of the colours where values have signs."""
+    colors = palette(theme)
+    values = part.values.astype(np.float32)
+    finite = values[np.isfinite(values)]
+    kind, low, high = value_range([finite]) if finite.size else ("sequential", 0.0, 1.0)
+    scale = color_scale(kind, theme)
+    columns = list(part.column_names) if part.column_axis == "class" else None
+    figure = plotly_base(theme, height)
+    figure.add_heatmap(
+        z=values,
+        x=columns,
+        y0=part.first_row,
+        dy=1,
+        zmin=low,
+        zmax=high,
+        colorscale=[[i / (len(scale) - 1), color] for i, color in enumerate(scale)],
+        colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": unit or "value", "side": "right"}},
+        hovertemplate=f"{part.row_axis} %{{y}}, {part.column_axis} %{{x}}: <b>%{{z:.4g}}</b><extra></extra>",
+    )
+    axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": colors.line}
+    figure.update_xaxes(title=part.column_axis, **axis)
+    figure.update_yaxes(title=part.row_axis, autorange="reversed", **axis)
+    if (part.row_axis, part.column_axis) == ("y", "x"):
+        figure.update_yaxes(scaleanchor="x", constrain="domain")
+        figure.update_xaxes(constrain="domain")
+    return figure
