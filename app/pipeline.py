@@ -7,7 +7,6 @@ opening a link in a new tab works too, because each address carries the view.
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -26,10 +25,13 @@ ol {
   list-style: none; margin: 0; padding: 2px;
   font-family: var(--st-font); color: var(--st-text-color);
 }
-li { position: relative; min-width: 0; }
+li {
+  position: relative; min-width: 0; display: grid; grid-template: "link link" "bar percent" 14px "note note" / 1fr auto;
+  column-gap: 4px;
+}
 a {
-  display: flex; align-items: center; justify-content: center; gap: 5px; box-sizing: border-box; height: 40px;
-  padding: 2px 5px; overflow: hidden; border: 1px solid var(--st-border-color); border-radius: 4px;
+  grid-area: link; display: flex; align-items: center; justify-content: center; gap: 5px; box-sizing: border-box;
+  height: 40px; padding: 2px 5px; overflow: hidden; border: 1px solid var(--st-border-color); border-radius: 4px;
   background: var(--st-secondary-background-color); color: inherit; text-decoration: none;
   font-size: 12.5px; line-height: 1.15; text-align: center;
 }
@@ -40,13 +42,14 @@ a[aria-current] {
   font-weight: 600;
 }
 .number { opacity: 0.65; font-variant-numeric: tabular-nums; }
-.share { position: absolute; left: 1px; top: 37px; height: 2px; background: currentColor; opacity: 0.5; }
-a[aria-current] + .share { background: var(--st-background-color); }
+.bar { grid-area: bar; align-self: center; height: 4px; background: var(--st-border-color); border-radius: 2px; }
+.bar div { height: 100%; min-width: 2px; background: var(--st-primary-color); border-radius: 2px; }
+.percent { grid-area: percent; font-size: 10.5px; line-height: 14px; font-variant-numeric: tabular-nums; }
 small {
-  display: block; height: 30px; margin: 3px -8px 0; overflow: hidden; text-align: center; font-size: 11px;
-  line-height: 14px; font-variant-numeric: tabular-nums; opacity: 0.85;
+  grid-area: note; display: block; height: 30px; margin: 1px -8px 0; overflow: hidden; text-align: center;
+  font-size: 11px; line-height: 14px; font-variant-numeric: tabular-nums; opacity: 0.85;
 }
-li[data-flow] small { margin: 3px -22px 0 0; text-align: right; }
+li[data-flow] small { margin: 1px -22px 0 0; text-align: right; }
 li[data-flow]::after, li[data-zoom]::after {
   position: absolute; left: 100%; top: 10px; width: 18px; text-align: center; font-size: 14px; line-height: 20px;
   opacity: 0.7;
@@ -57,9 +60,12 @@ li[data-aside] a { border-style: dashed; }
 @container (max-width: 860px) {
   ol { grid-template-columns: 1.05fr 0.9fr 1.3fr 0.9fr; column-gap: 14px; }
   a { height: 25px; gap: 4px; padding: 2px; font-size: 11px; white-space: nowrap; }
-  .share { top: 23px; }
-  small, li[data-flow] small { height: 14px; margin-top: 1px; font-size: 10.5px; white-space: nowrap; }
-  li[data-flow]:nth-child(4) small { margin-right: 0; }
+  li { grid-template: "link link" "note percent" / 1fr auto; }
+  .bar { grid-area: link; align-self: end; height: 3px; margin: 1px; background: none; }
+  a[aria-current] + .bar div { background: var(--st-background-color); }
+  small, li[data-flow] small { height: 14px; margin: 1px 0 0; font-size: 10.5px; text-align: left; }
+  small { white-space: nowrap; }
+  .percent { margin-top: 1px; }
   li[data-flow]:nth-child(4)::after { width: 8px; }
   .what { display: none; }
   li[data-flow]::after, li[data-zoom]::after { top: 2px; width: 14px; }
@@ -90,15 +96,21 @@ export default function (component) {
       event.preventDefault()
       if (stage.slug !== data.current) setTriggerValue("go", stage.slug)
     }
-    const share = document.createElement("div")
-    share.className = "share"
-    share.style.width = `calc(${100 * stage.share}% - 2px)`
+    const bar = document.createElement("div")
+    bar.className = "bar"
+    bar.hidden = !stage.percent
+    const fill = document.createElement("div")
+    fill.style.width = `${100 * stage.share}%`
+    bar.append(fill)
+    const percent = document.createElement("span")
+    percent.className = "percent"
+    percent.textContent = stage.percent
     const note = document.createElement("small")
     const what = document.createElement("span")
     what.className = "what"
     what.textContent = stage.what
     note.append(stage.shape, what.textContent ? document.createElement("br") : "", what)
-    item.append(link, share, note)
+    item.append(link, bar, percent, note)
     return item
   }))
   if (focused) list.querySelector(`[data-slug="${focused}"]`)?.focus()
@@ -111,7 +123,6 @@ _strip = component("rtdetr_pipeline_map", html='<nav aria-label="Stages"><ol></o
 def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
     """Draw the map with `slug` lit; without a trace the shapes are left out. `go` is called with the slug clicked."""
     key = KEY if trace else f"{KEY}_loading"  # both are drawn in the first run of a session
-    query = urlencode(state.to_params(state.current()))
     outputs = _outputs(trace) if trace else {}
     total = sum(trace.times_ms.values()) if trace else 1.0
     stages = []
@@ -122,11 +133,12 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
             {
                 "slug": name,
                 "title": title,
-                "href": f"./{name}?{query}" if query else f"./{name}",
+                "href": state.link(name),
                 "shape": shape,
                 "what": what,
                 "share": ms / total,
-                "hint": f"{title}: {ms:.0f} ms, {100 * ms / total:.0f} % of the pass" if ms else title,
+                "percent": f"{100 * ms / total:.0f} %" if ms else "",
+                "hint": _hint(shape, what, ms, total),
                 "link": _LINKS.get(name, "flow"),
             }
         )
@@ -136,6 +148,12 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
         on_go_change=lambda: go(st.session_state[key]["go"]),
         height="content",
     )
+
+
+def _hint(shape: str, what: str, ms: float, total: float) -> str:
+    """What leaves the stage and the time it took, read by screen readers with the link and shown under the pointer."""
+    time = f"{ms:.1f} ms, {100 * ms / total:.0f} % of the pass over this image" if ms else ""
+    return "; ".join(filter(None, (f"Out: {shape} {what}".strip() if what else shape, time)))
 
 
 # How a stage is joined to the next one: its output flows on, the next one is a part of it, or it stands aside.

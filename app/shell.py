@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 import streamlit as st
 
-from app import images, models, pipeline, sidebar, state
+from app import images, keyboard, models, pipeline, sidebar, state
 from app.stages import STAGES, SUBTITLES
 from app.state import OWN_WEIGHTS, ViewState
 from app.text import plain
@@ -31,6 +32,10 @@ CSS = """
 [class*="st-key-frame_"] { overflow-x: auto; }
 [class*="st-key-frame_"] > div { min-width: 520px; }
 """
+EMBEDDED_CSS = """
+[data-testid=stHeader] { display: none; }
+[data-testid=stMainBlockContainer] { padding-top: 0.75rem; padding-bottom: 1rem; }
+"""
 
 
 def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
@@ -40,16 +45,18 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
     def go(to: str) -> None:
         st.switch_page(pages[to], query_params=state.to_params(state.current()))
 
-    st.html(f"<style>{CSS}</style>")
+    embedded = bool(state.embedded())
+    st.html(f"<style>{CSS}{EMBEDDED_CSS if embedded else ''}</style>")
     first_run = "view" not in st.session_state
     view = _settle(state.begin())
-    sidebar.show(view)
+    if not embedded:
+        sidebar.show(view)
     strip = st.empty()
     if first_run:  # something to look at while the model is loaded; later the last page stays until the next is there
         with strip:
             pipeline.show(slug, None, go)
     try:
-        with st.sidebar, st.spinner("Loading the model and tracing the image …"):
+        with nullcontext() if embedded else st.sidebar, st.spinner("Loading the model and tracing the image …"):
             trace = models.trace_of(view)
         view, problems = state.fit(view, models.limits(trace), int(trace.scores.argmax()))
         state.put(view)
@@ -57,7 +64,7 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
             state.note(sentence)
         with strip:
             pipeline.show(slug, trace, go)
-        _head(slug, go)
+        _head(slug, trace, go, embedded)
         _notes(view, trace)
         page.run()
     except InputError as error:
@@ -80,17 +87,15 @@ def _settle(view: ViewState) -> ViewState:
     return view
 
 
-def _head(slug: str, go: Callable[[str], None]) -> None:
-    """Title and sentence of the stage, with buttons to its neighbours on the right."""
+def _head(slug: str, trace: Trace, go: Callable[[str], None], embedded: bool) -> None:
+    """Title and sentence of the stage, with buttons to its neighbours and the list of keys on the right."""
     slugs = list(STAGES)
     place = slugs.index(slug)
     row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
     row.markdown(f"## {place + 1} {STAGES[slug]} :gray[– {SUBTITLES[slug]}]", width="content")
     with row.container(horizontal=True, width="content"):
-        for label, to, icon in (
-            ("Previous", place - 1, ":material/arrow_back:"),
-            ("Next", place + 1, ":material/arrow_forward:"),
-        ):
+        neighbours = (("Previous", place - 1, ":material/arrow_back:"), ("Next", place + 1, ":material/arrow_forward:"))
+        for label, to, icon in () if embedded else neighbours:
             there = 0 <= to < len(slugs)
             st.button(
                 label,
@@ -100,8 +105,9 @@ def _head(slug: str, go: Callable[[str], None]) -> None:
                 disabled=not there,
                 on_click=go,
                 args=(slugs[to] if there else slug,),
-                help=STAGES[slugs[to]] if there else None,
+                help=f"{STAGES[slugs[to]]} (key {'←' if to < place else '→'})" if there else None,
             )
+        keyboard.show(slug, trace, go)
     module = ILLUSTRATIONS[slug]
     st.markdown(module.SENTENCE)
     if misread := getattr(module, "MISREAD", ""):

@@ -11,8 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import images
 from rtdetr_explained.model import zoo
@@ -245,6 +247,21 @@ def write_url() -> None:
     if params != st.query_params.to_dict():
         st.query_params.from_dict(params)
     st.session_state.view_params = params
+
+
+def embedded() -> str:
+    """What `?embed=` in the URL says when it asks for the page without its surroundings ("1" or "true"), else ""."""
+    # Streamlit keeps this parameter in the address but out of st.query_params, and itself knows "true" only.
+    context = get_script_run_ctx()
+    asked = parse_qs(context.query_string).get("embed", [""])[-1] if context else ""
+    return asked if asked.lower() in ("1", "true") else ""
+
+
+def link(slug: str) -> str:
+    """The address of a page in the view of this session."""
+    asked = {"embed": embedded()} if embedded() else {}
+    query = urlencode({**asked, **to_params(current())})
+    return f"./{slug}?{query}" if query else f"./{slug}"
 
 
 def note(sentence: str) -> None:

@@ -1,0 +1,177 @@
+"""The keys of the whole path through the stages, and the overlay that lists them.
+
+The browser works out where a key leads and sends the goal, not the key, so that keys in quick succession add up. In
+fields, lists and sliders the keys keep their own meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from app import state
+from app.stages import STAGES
+from rtdetr_explained.tracing.trace import Trace
+
+KEY = "keyboard"
+STAGES_WITH_LAYERS = ("decoder", "deformable_attention", "denoising")
+RELEASED_IN_TURN = (("compare",), ("place", "point", "cell"), ("query",))
+
+KEYS = {
+    "On every page": {
+        "← →": "previous and next stage",
+        "1–8": "go to that stage",
+        "↑ ↓": "later and earlier decoder layer, where a page shows one",
+        "Esc": "let go: first of the compared query, then of a place, point or cell, then of the selected query",
+        "? H": "this list",
+    },
+    "In the canvas of sampling points, once it has the focus": {
+        "← → ↑ ↓": "next query in that direction",
+        "Enter": "pin the query",
+        "Shift Enter": "compare with it",
+        "Esc": "let go",
+        "[ ]": "decoder layer",
+        "+ −": "zoom",
+        "0": "the whole photo",
+        "Space": "play through the layers",
+    },
+}
+REMARK = "In sliders, tabs, lists and text fields the keys do what they always do there. Page Down scrolls."
+
+
+def _table(title: str, keys: dict[str, str]) -> str:
+    rows = "".join(
+        f"<dt>{' '.join(f'<kbd>{escape(key)}</kbd>' for key in names.split(' '))}</dt><dd>{escape(what)}</dd>"
+        for names, what in keys.items()
+    )
+    return f"<h3>{escape(title)}</h3><dl>{rows}</dl>"
+
+
+HTML = f"""
+<button type="button" title="Keyboard shortcuts (?)" aria-haspopup="dialog">Keys <kbd>?</kbd></button>
+<dialog aria-labelledby="keys-title">
+  <h2 id="keys-title">Keys</h2>
+  {"".join(_table(title, keys) for title, keys in KEYS.items())}
+  <p>{REMARK}</p>
+  <form method="dialog"><button>Close</button></form>
+</dialog>
+"""
+
+CSS = """
+:host { display: block; }
+* { font-family: var(--st-font); }
+button {
+  height: 2.5rem; padding: 0 0.75rem; border: 1px solid var(--st-border-color); border-radius: 4px;
+  background: var(--st-background-color); color: var(--st-text-color); font-size: 0.93rem; cursor: pointer;
+  white-space: nowrap;
+}
+button:hover { border-color: var(--st-primary-color); }
+button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
+kbd {
+  display: inline-block; min-width: 1.1em; padding: 0 5px; border: 1px solid var(--st-border-color);
+  border-bottom-width: 2px; border-radius: 4px; background: var(--st-secondary-background-color); font-size: 0.85em;
+  line-height: 1.5; text-align: center;
+}
+dialog {
+  width: min(560px, calc(100vw - 48px)); max-height: calc(100vh - 48px); box-sizing: border-box; padding: 20px 24px;
+  border: 1px solid var(--st-border-color); border-radius: 6px; background: var(--st-background-color);
+  color: var(--st-text-color); font-size: 14px; line-height: 1.5;
+}
+dialog::backdrop { background: rgb(0 0 0 / 40%); }
+h2 { margin: 0; font-size: 1.25rem; }
+h3 { margin: 16px 0 6px; font-size: 0.95rem; }
+dl { display: grid; grid-template-columns: 132px 1fr; gap: 5px 14px; margin: 0; }
+dd { margin: 0; }
+p { margin: 16px 0; font-size: 13px; opacity: 0.85; }
+"""
+
+JS = """
+const LISTENER = Symbol.for("rtdetr_explained.keys")
+const TYPING = `input:not([type=radio]):not([type=checkbox]):not([type=range]), textarea, select, [contenteditable],
+  [role=combobox], [role=listbox], [role=menu], [role=grid], [role=dialog], [data-testid=stDataFrame]`
+const OWN_ARROWS = `input, canvas, [role=slider], [role=radiogroup], [role=radio], [role=tablist], [role=toolbar],
+  [role=spinbutton], [data-testid=stButtonGroup], .js-plotly-plot`
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component
+  const dialog = parentElement.querySelector("dialog")
+  const open = () => dialog.open || dialog.showModal()
+  parentElement.querySelector("button").onclick = open
+  dialog.onclick = (event) => event.target === dialog && dialog.close()  // beside it
+
+  let stage = data.slugs.indexOf(data.current)
+  let layer = data.layer
+  const go = (to) => {
+    if (to === stage || !(to in data.slugs)) return
+    stage = to
+    setTriggerValue("go", data.slugs[to])
+  }
+  const show = (to) => {
+    if (to < 0 || to >= data.layers) return
+    layer = to
+    setTriggerValue("layer", to)
+  }
+  const arrows = { ArrowLeft: () => go(stage - 1), ArrowRight: () => go(stage + 1) }
+  if (data.layers) {
+    arrows.ArrowUp = () => show(layer + 1)
+    arrows.ArrowDown = () => show(layer - 1)
+  }
+  const within = (event, selector) => event.composedPath().some((node) => node.matches?.(selector))
+
+  const press = (event) => {
+    if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return
+    if (dialog.open || within(event, TYPING)) return
+    let act = { "?": open, h: open, H: open }[event.key]
+    if (/^[1-8]$/.test(event.key)) act = () => go(Number(event.key) - 1)
+    if (event.key === "Escape" && data.held) act = () => setTriggerValue("release", true)
+    if (!event.shiftKey && !within(event, OWN_ARROWS)) act ??= arrows[event.key]
+    if (!act) return
+    event.preventDefault()
+    act()
+  }
+
+  // Whatever becomes of earlier listeners, only one is ever at work.
+  document[LISTENER]?.abort()
+  const listener = new AbortController()
+  document[LISTENER] = listener
+  document.addEventListener("keydown", press, { signal: listener.signal })
+  return () => listener.abort()
+}
+"""
+
+_keys = component("rtdetr_keyboard", html=HTML, css=CSS, js=JS)
+
+
+def show(slug: str, trace: Trace, go: Callable[[str], None]) -> None:
+    """Listen to the keys, and draw the button that lists them. `go` is called with the slug a key leads to."""
+    view = state.current()
+    layers = trace.num_layers if slug in STAGES_WITH_LAYERS else 0
+    _keys(
+        key=KEY,
+        data={
+            "current": slug,
+            "slugs": list(STAGES),
+            "layers": layers,
+            "layer": trace.num_layers - 1 if view.layer is None else view.layer,
+            "held": any(_held(view)),
+        },
+        on_go_change=lambda: go(st.session_state[KEY]["go"]),
+        on_layer_change=lambda: state.change(layer=st.session_state[KEY]["layer"]),
+        on_release_change=release,
+        width="content",
+        height="content",
+    )
+
+
+def release() -> None:
+    """Let go of what was chosen last: the comparison, then a place, point or cell, then the selected query."""
+    held = next(filter(None, _held(state.current())), [])
+    state.change(**dict.fromkeys(held))
+
+
+def _held(view: state.ViewState) -> list[list[str]]:
+    """The fields that are set, in the order in which they are released."""
+    return [[field for field in fields if getattr(view, field) is not None] for fields in RELEASED_IN_TURN]
