@@ -11,9 +11,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from rtdetr_explained.experiments.result import ARMS, Result, caption, name_of
 from rtdetr_explained.illustrations.colors import POSITIVE, Palette, palette
-from rtdetr_explained.illustrations.drawing import FONT_FAMILY, FONT_PX, SMALL_PX
-
-DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+from rtdetr_explained.illustrations.drawing import FONT_PX, SMALL_PX, plotly_base
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """One of the three charts; `top` is where its y axis ends, None where the curves end."""
+    """One of the three charts; `most` is the largest value that is possible, where there is one worth showing."""
 
+    slug: str
     title: str
     unit: str
     curves: tuple[Curve, ...]
-    top: float | None = None
+    most: float | None = None
+
+    def top(self) -> float:
+        """Where the y axis ends, which begins at 0."""
+        return self.most or 1.05 * max(value for curve in self.curves for value in curve.y if value is not None)
 
 
 def charts(result: Result) -> list[Chart]:
@@ -59,21 +62,21 @@ def charts(result: Result) -> list[Chart]:
     )
     most = 2 * result["objects_per_image"]
     return [
-        Chart("Loss of the matching queries", "loss, weighted sum of all terms", loss),
-        Chart("Average precision", "AP (thick), AP50 (thin)", tuple(precision), 1.0),
+        Chart("loss", "Loss of the matching queries", "loss, weighted sum of all terms", loss),
+        Chart("precision", "Average precision", "AP (thick), AP50 (thin)", tuple(precision)),
         Chart(
+            "instability",
             "Instability of the matching",
-            f"tokens per image that changed their object (at most {most:.1f})",
+            f"changed tokens per image, of at most {most:.1f}",
             changes,
-            None,
+            most,
         ),
     ]
 
 
-def style(curve: Curve, colors: Palette) -> tuple[str, str, str]:
-    """Colour, matplotlib line style and marker of a curve."""
-    with_denoising = curve.arm == ARMS[0]
-    return (POSITIVE, "-", "o") if with_denoising else (colors.text, "--", "s")
+def color_of(curve: Curve, colors: Palette) -> str:
+    """Green for the arm with denoising; the other one has the colour of the text, dashes and squares."""
+    return POSITIVE if curve.arm == ARMS[0] else colors.text
 
 
 def matplotlib_figure(result: Result, theme: str = "light") -> Figure:
@@ -82,11 +85,11 @@ def matplotlib_figure(result: Result, theme: str = "light") -> Figure:
     figure = Figure(figsize=(11.5, 4.6), layout="constrained", facecolor=colors.background)
     for axes, chart in zip(figure.subplots(1, 3), charts(result), strict=True):
         for curve in chart.curves:
-            color, line, marker = style(curve, colors)
+            line, marker = ("-", "o") if curve.arm == ARMS[0] else ("--", "s")
             axes.plot(
                 curve.x,
                 [float("nan") if value is None else value for value in curve.y],
-                color=color,
+                color=color_of(curve, colors),
                 linestyle=line,
                 linewidth=0.9 if curve.faint else 1.7,
                 marker=marker if curve.markers else None,
@@ -97,7 +100,7 @@ def matplotlib_figure(result: Result, theme: str = "light") -> Figure:
         axes.set_title(chart.title, loc="left", fontsize=11, color=colors.text)
         axes.set_xlabel("training images", color=colors.muted)
         axes.set_ylabel(chart.unit, color=colors.muted)
-        axes.set_ylim(0, chart.top)
+        axes.set_ylim(0, chart.top())
         axes.set_xlim(0)
         axes.tick_params(colors=colors.muted)
         axes.grid(color=colors.line, linewidth=0.5)
@@ -105,49 +108,48 @@ def matplotlib_figure(result: Result, theme: str = "light") -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.legend(frameon=False, fontsize=9, labelcolor=colors.text)
-    figure.supxlabel(fill(caption(result), 190), x=0.01, ha="left", fontsize=8.5, color=colors.muted)
+    figure.supxlabel(fill(caption(result), 165), x=0.01, ha="left", fontsize=8.5, color=colors.muted)
     return figure
 
 
 def plotly_figures(result: Result, theme: str) -> list[go.Figure]:
     """One interactive figure for each chart."""
+    return [_plotly(chart, theme) for chart in charts(result)]
+
+
+def _plotly(chart: Chart, theme: str) -> go.Figure:
     colors = palette(theme)
-    return [_plotly(chart, colors) for chart in charts(result)]
-
-
-def _plotly(chart: Chart, colors: Palette) -> go.Figure:
     lines = []
     for curve in chart.curves:
-        color, dash, marker = style(curve, colors)
+        dash, marker = ("solid", "circle") if curve.arm == ARMS[0] else ("dash", "square")
         lines.append(
             go.Scatter(
                 x=curve.x,
                 y=curve.y,
-                name=curve.name,
+                name=name_of(curve.arm),
                 mode="lines+markers" if curve.markers else "lines",
-                line={"color": color, "width": 1 if curve.faint else 2, "dash": DASHES[dash]},
-                marker={"symbol": "circle" if marker == "o" else "square", "size": 6},
+                line={"color": color_of(curve, colors), "width": 1 if curve.faint else 2, "dash": dash},
+                marker={"symbol": marker, "size": 6},
                 showlegend=not curve.faint,
                 hovertemplate=f"{curve.name}<br>%{{x:,}} images: <b>%{{y:.3g}}</b><extra></extra>",
             )
         )
-    axis = {"gridcolor": colors.line, "linecolor": colors.line, "zeroline": False, "fixedrange": True}
     small = {"size": SMALL_PX, "color": colors.muted}
-    figure = go.Figure(lines)
+    axis = {
+        "gridcolor": colors.line,
+        "linecolor": colors.line,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": small,
+    }
+    figure = plotly_base(theme, height=340)
+    figure.add_traces(lines)
     figure.update_layout(
-        title={"text": chart.title, "font": {"size": FONT_PX + 1, "color": colors.text}, "x": 0, "y": 0.98},
-        font={"family": FONT_FAMILY, "size": FONT_PX, "color": colors.text},
-        xaxis={**axis, "title": {"text": "training images", "font": small}, "tickfont": small, "rangemode": "tozero"},
-        yaxis={**axis, "title": {"text": chart.unit, "font": small}, "tickfont": small},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": SMALL_PX}},
-        paper_bgcolor=colors.background,
-        plot_bgcolor=colors.background,
-        margin={"l": 8, "r": 8, "t": 62, "b": 8},
-        height=330,
+        title={"text": f"<b>{chart.title}</b>", "font": {"size": FONT_PX}, "x": 0, "y": 0.98},
+        xaxis={**axis, "title": {"text": "training images", "font": small}, "rangemode": "tozero", "tickformat": ","},
+        yaxis={**axis, "title": {"text": chart.unit, "font": small}, "range": [0, chart.top()]},
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": SMALL_PX}},
+        margin={"l": 48, "r": 12, "t": 64, "b": 44},
     )
-    figure.update_yaxes(range=[0, chart.top or _top(chart)])
     return figure
-
-
-def _top(chart: Chart) -> float:
-    return 1.05 * max(value for curve in chart.curves for value in curve.y if value is not None)

@@ -36,7 +36,8 @@ def caption(result: Result) -> str:
     changes = [mean(arm["instability"]["changes"]) for arm in arms]
     losses = [last_epoch_loss(result, arm) for arm in ARMS]
     ms = [arm["ms_per_image"] for arm in arms]
-    largest = 2 * result["objects_per_image"]
+    most = 2 * result["objects_per_image"]
+    share = [100 * change / most for change in changes]
     return " ".join(
         (
             f"{settings['model']} at {settings['side']} px, trained twice from the same weights (seed "
@@ -47,7 +48,8 @@ def caption(result: Result) -> str:
             f"{losses[1]:.2f} without; the denoising queries' own loss is not in it.",
             f"From one epoch ({settings['images'] // settings['epochs']:,} images) to the next, {changes[0]:.2f} "
             f"tokens per image with and {changes[1]:.2f} without denoising changed the object that they are matched "
-            f"to, of at most {largest:.2f} (DN-DETR's instability, mean of all epochs from the second on).",
+            f"to, {share[0]:.0f} % and {share[1]:.0f} % of the {most:.1f} possible (DN-DETR's instability, mean of all "
+            "epochs from the second on).",
             f"A training step took {ms[0]:.0f} ms per image with and {ms[1]:.0f} ms without (medians).",
             "One seed, so chance has a part in every difference.",
         )
@@ -69,7 +71,7 @@ def ap_sentence(result: Result) -> str:
         if round(ap or 0.0, 3) >= ends[1 - ahead]
     )
     if reached < curves[ahead]["images"][-1]:
-        text += f"; the higher one had passed the lower one's end after {reached:,} images"
+        text += f"; the arm that ends higher had reached the other's end after {reached:,} images"
     return text + "."
 
 
@@ -82,15 +84,16 @@ def alt_text(result: Result) -> str:
 
 
 def table(result: Result) -> dict[str, list]:
-    """The curves as columns, a row for each epoch."""
-    columns: dict[str, list] = {"images": result["arms"][ARMS[0]]["evaluations"]["images"]}
-    for arm in ARMS:
-        curves = result["arms"][arm]
-        columns[f"AP {name_of(arm)}"] = curves["evaluations"]["AP"]
-        columns[f"AP50 {name_of(arm)}"] = curves["evaluations"]["AP50"]
-        columns[f"loss {name_of(arm)}"] = [round(value, 3) for value in epoch_losses(result, arm)]
-        columns[f"instability {name_of(arm)}"] = [None, *curves["instability"]["changes"]]
-    return columns
+    """The curves as columns, a row for each epoch: with denoising and without."""
+    arms = {arm.split("_")[0]: result["arms"][arm] for arm in ARMS}  # with, without
+    losses = {arm.split("_")[0]: epoch_losses(result, arm) for arm in ARMS}
+    return {
+        "images": result["arms"][ARMS[0]]["evaluations"]["images"],
+        **{f"AP {name}": arm["evaluations"]["AP"] for name, arm in arms.items()},
+        **{f"AP50 {name}": arm["evaluations"]["AP50"] for name, arm in arms.items()},
+        **{f"loss {name}": [round(loss, 3) for loss in losses[name]] for name in arms},
+        **{f"instability {name}": [None, *arm["instability"]["changes"]] for name, arm in arms.items()},
+    }
 
 
 def epoch_losses(result: Result, arm: str) -> list[float]:

@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,13 +29,36 @@ from rtdetr_explained.training.data import Batch
 from rtdetr_explained.training.run import Run, start_run
 from rtdetr_explained.training.step import train_step
 
+SMALL: dict[str, Any] = {
+    "images": 24,
+    "epochs": 3,
+    "batch": 4,
+    "side": 64,
+    "evaluate_images": 3,
+    "model": "tiny",
+    "threads": 1,
+    "workers": 0,
+}
+
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setitem(CONFIGS, "tiny", TINY)
-    return Settings(
-        tmp_path / "out", images=24, epochs=3, batch=4, side=64, evaluate_images=3, model="tiny", threads=1, workers=0
-    )
+    return Settings(tmp_path / "out", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished experiment of the settings below, not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CONFIGS, "tiny", TINY)
+        settings = Settings(tmp_path_factory.mktemp("finished") / "out", **SMALL)
+        assert run_experiment(settings, resume=False)
+    return settings.out
+
+
+def copy(finished: Path, settings: Settings) -> None:
+    shutil.copytree(finished, settings.out)
 
 
 def watch_steps(monkeypatch: pytest.MonkeyPatch, before: Callable[[Run, Batch, bool], object]) -> None:
@@ -59,8 +84,15 @@ def test_the_arms_differ_in_denoising_only(settings: Settings, monkeypatch: pyte
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
     seen: dict[bool, list[torch.Tensor]] = {True: [], False: []}
-    watch_steps(monkeypatch, lambda run, batch, denoising: seen[denoising].append(batch.images))
+    order: list[bool] = []
+
+    def watch(run: Run, batch: Batch, denoising: bool) -> None:
+        seen[denoising].append(batch.images)
+        order.append(denoising)
+
+    watch_steps(monkeypatch, watch)
     assert run_experiment(settings, resume=False)
+    assert order == [True, True, False, False] * 3  # in turns, so that a stopped experiment can be compared, too
     assert len(seen[True]) == len(seen[False]) == 6
     assert all(torch.equal(a, b) for a, b in zip(seen[True], seen[False], strict=True))
     rows = [log(settings, arm) for arm in ARMS]
@@ -69,19 +101,14 @@ def test_the_arms_differ_in_denoising_only(settings: Settings, monkeypatch: pyte
     assert all(float(row["dn"]) == 0 for row in rows[1])
 
 
-def test_the_schedule_is_that_of_the_whole_budget(settings: Settings):
+def test_the_schedule_is_that_of_the_whole_budget(settings: Settings, finished: Path):
     """As in one run of `train` over all the images, although the arms take turns."""
-    run_experiment(settings, resume=False)
-    alone = replace(settings, out=settings.out.parent / "alone")
-    loop.train(alone.arm(ARMS[0]))
-    assert log(settings, ARMS[0]) == log(alone, ARMS[0])
+    loop.train(settings.arm(ARMS[0]))
+    assert log(settings, ARMS[0]) == log(replace(settings, out=finished), ARMS[0])
 
 
-def test_the_arms_take_turns_and_leave_a_result(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    order: list[bool] = []
-    watch_steps(monkeypatch, lambda run, batch, denoising: order.append(denoising))
-    run_experiment(settings, resume=False)
-    assert order == [True, True, False, False] * 3
+def test_the_result_holds_the_curves_and_what_fixes_them(settings: Settings, finished: Path):
+    settings = replace(settings, out=finished)
     result = read_result(settings.out / "denoising.json")
     assert result["settings"] == settings.fixed()
     assert (result["epochs_done"], result["held_out_seeds"]) == (3, [0, 2])
@@ -101,10 +128,9 @@ def test_the_arms_take_turns_and_leave_a_result(settings: Settings, monkeypatch:
 
 @pytest.mark.parametrize(("arm", "step"), [(True, 2), (False, 3)])
 def test_a_stopped_experiment_goes_on_exactly(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, arm: bool, step: int
+    settings: Settings, finished: Path, monkeypatch: pytest.MonkeyPatch, arm: bool, step: int
 ):
-    whole = replace(settings, out=settings.out.parent / "whole")
-    run_experiment(whole, resume=False)
+    whole = replace(settings, out=finished)
 
     def stop(run: Run, batch: Batch, denoising: bool) -> None:
         if (denoising, run.step) == (arm, step):
@@ -122,8 +148,8 @@ def test_a_stopped_experiment_goes_on_exactly(
             assert results[0]["arms"][name][curve] == results[1]["arms"][name][curve]
 
 
-def test_a_matching_that_is_missing_is_made_from_the_checkpoint(settings: Settings):
-    run_experiment(settings, resume=False)
+def test_a_matching_that_is_missing_is_made_from_the_checkpoint(settings: Settings, finished: Path):
+    copy(finished, settings)
     path = matching_path(settings.out / ARMS[1], 24)
     before = read_matching(settings.out / ARMS[1], 24)
     path.unlink()
@@ -209,8 +235,7 @@ def test_a_damaged_or_unusable_folder_is_one_sentence(settings: Settings, tmp_pa
     assert cli.main(["experiment", "denoising", "-o", str(tmp_path / "file" / "out")]) == 2
 
 
-def test_the_settings_in_the_folder_are_the_ones_that_count(settings: Settings):
-    run_experiment(settings, resume=False)
-    there = json.loads((settings.out / "experiment.json").read_text())
+def test_the_settings_in_the_folder_are_the_ones_that_count(settings: Settings, finished: Path):
+    there = json.loads((finished / "experiment.json").read_text())
     assert there == settings.fixed()
     assert "threads" not in there
