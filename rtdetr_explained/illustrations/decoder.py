@@ -11,10 +11,11 @@ from PIL import Image
 
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder_drawing import drawing
+from rtdetr_explained.illustrations.decoder_trajectory import derived_steps, step_scores
 from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
-from rtdetr_explained.tracing.trace import Trace, sigmoid
+from rtdetr_explained.tracing.trace import Trace
 
 SENTENCE = (
     "In each layer the queries first listen to each other (self-attention), then read the image (deformable "
@@ -35,12 +36,14 @@ class DecoderView:
     probability of its final class, first by the encoder's head, then by the layers' heads; `derived` tells which of
     them were computed after the pass. `attention` (Q,) is the weight the query gives to every query in `layer`, by one
     head or as the mean of all; `points` (Q, 2) are the centres of the boxes the queries hold there. `linked` are the
-    queries it attends to most, itself left out.
+    queries it attends to most, itself left out. `compared_boxes` and `compared_scores` are those of the query
+    `compare`, the probability that of the class it ends as.
     """
 
     photo: Image.Image
     image_size: tuple[int, int]
     query: int
+    compare: int | None
     layer: int
     head: int | None
     num_heads: int
@@ -49,6 +52,8 @@ class DecoderView:
     boxes: np.ndarray
     scores: np.ndarray
     derived: np.ndarray
+    compared_boxes: np.ndarray | None
+    compared_scores: np.ndarray | None
     final_boxes: np.ndarray
     final_scores: np.ndarray
     final_names: tuple[str, ...]
@@ -64,36 +69,40 @@ class DecoderView:
 
 
 def view(
-    trace: Trace, query: int = 0, layer: int | None = None, head: int | None = None, threshold: float = 0.5
+    trace: Trace,
+    query: int = 0,
+    layer: int | None = None,
+    head: int | None = None,
+    threshold: float = 0.5,
+    compare: int | None = None,
 ) -> DecoderView:
     """One query's way through the decoder, and its self-attention in one layer (the last by default).
 
-    `head` None takes the mean over the heads. Raises InputError when the query, layer or head does not exist.
+    `head` None takes the mean over the heads; `compare` is a second query, shown beside it. Raises InputError when a
+    query, layer or head does not exist.
     """
     path = trace.query(query)
     layer = check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers)
-    weights = trace[f"decoder.layers.{layer}.self_attn.weights"].array  # H Q Q
-    if head is not None:
-        check_choice("head", head, len(weights))
-    attention = (
-        weights[:, query].astype(np.float32).mean(0) if head is None else weights[head, query].astype(np.float32)
-    )
+    if compare is not None:
+        check_choice("query", compare, len(trace.logits))
+    attention = attention_of(trace, layer, query, head)
     order = np.argsort(-attention, kind="stable")
-    first = sigmoid(trace["query_selection.class_logits"].array[path.token])
-    first_score = first[path.label] if len(first) == len(trace.class_names) else first[0]
-    num_steps = trace.num_layers + 1
+    scores = step_scores(trace)
     return DecoderView(
         photo=trace.photo,
         image_size=trace.image_size,
         query=query,
+        compare=compare,
         layer=layer,
         head=head,
-        num_heads=len(weights),
+        num_heads=trace.meta["config"]["num_heads"],
         threshold=threshold,
         class_name=trace.class_names[path.label],
         boxes=path.reference_boxes,
-        scores=np.array([first_score, *path.layer_scores[:-1, path.label], path.score], dtype=np.float32),
-        derived=np.array([0 < step < num_steps - 1 for step in range(num_steps)]),
+        scores=scores[:, query],
+        derived=derived_steps(trace),
+        compared_boxes=None if compare is None else trace.query(compare).reference_boxes,
+        compared_scores=None if compare is None else scores[:, compare],
         final_boxes=trace.boxes,
         final_scores=trace.scores,
         final_names=tuple(trace.class_names[label] for label in trace.labels),
@@ -101,6 +110,14 @@ def view(
         points=trace[f"decoder.layers.{layer}.reference_boxes"].array[:, :2],
         linked=order[order != query][:LINKS],
     )
+
+
+def attention_of(trace: Trace, layer: int, query: int, head: int | None = None) -> np.ndarray:
+    """(Q,) the share of its self-attention that a query gives to each query in a layer, by a head or in the mean."""
+    weights = trace[f"decoder.layers.{layer}.self_attn.weights"].array  # H Q Q
+    if head is None:
+        return weights[:, query].astype(np.float32).mean(0)
+    return weights[check_choice("head", head, len(weights)), query].astype(np.float32)
 
 
 def plotly_figure(view: DecoderView, theme: str) -> go.Figure:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtdetr_explained.illustrations.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
+from rtdetr_explained.illustrations.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
 from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px, soft_photo
 from rtdetr_explained.illustrations.marks import (
     Axis,
@@ -88,6 +88,9 @@ def listening(view: DecoderView) -> Panel:
     marks.append(
         Points(x, y, ON_PHOTO, size[others], edge=PHOTO_HALO, hover=texts, ids=ids, name="reference points"),
     )
+    if view.compare is not None:
+        x, y = box_outline(boxes[view.compare])
+        marks.append(Lines(x, y, COMPARED, 2.5, "dash", halo=True, name="compared query"))
     x, y = box_outline(boxes[view.query])
     marks += [
         Lines(x, y, SELECTED, 2.5, halo=True, name="selected query"),
@@ -116,6 +119,9 @@ def refinement(view: DecoderView) -> Panel:
     x, y = box_outline(final[found])
     marks: list[Mark] = [photo_part(view.photo, view.image_size, region)]
     marks.append(Lines(x, y, ON_PHOTO, 1.5, alpha=0.9, halo=True, name="other detections"))
+    if view.compared_boxes is not None:
+        x, y = box_outline(cxcywh_to_xyxy_px(view.compared_boxes[-1], view.image_size))
+        marks.append(Lines(x, y, COMPARED, 2.5, halo=True, name="final box of the compared query"))
     last = len(boxes) - 1
     for i, (step, box, score) in enumerate(zip(view.steps, boxes, view.scores, strict=True)):
         x, y = box_outline(box)
@@ -171,6 +177,10 @@ def score_steps(view: DecoderView, colors: Palette) -> Panel:
     for shown, color, name in ((traced, SELECTED, "traced"), (view.derived, colors.background, "derived")):
         texts = [text for text, yes in zip(hover, shown, strict=True) if yes]
         marks.append(Points(steps[shown], view.scores[shown], color, 9, edge=SELECTED, hover=texts, name=name))
+    if view.compared_scores is not None:
+        marks.append(Lines(steps, view.compared_scores, COMPARED, 1.5, "dash", name="score of the compared query"))
+        end = float(view.compared_scores[-1])
+        marks.append(Text(float(steps[-1]) + 0.08, end, f"{view.compare}", COMPARED, dx=4, bold=True))
     for step, score in zip(steps, view.scores, strict=True):
         dy, valign = (-8, "top") if score > 0.85 else (8, "bottom")
         marks.append(Text(float(step), float(score), f"{score:.2f}", colors.text, align="center", valign=valign, dy=dy))

@@ -1,0 +1,54 @@
+"""The moving figure of the decoder: queries listen and correct their boxes, layer after layer, in the browser.
+
+It gets the boxes of all steps at once and then answers play, scrubbing and the pointer alone. Only what is selected,
+and the layer it comes to rest on, go back to the view state.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from app import state
+from app.state import Selected
+from rtdetr_explained.illustrations import decoder_payload
+from rtdetr_explained.tracing.trace import Trace
+
+KEY = "refinement"
+FOLDER = Path(__file__).parent
+FIELDS = ("query", "compare", "layer")
+
+_mount = component(
+    "rtdetr_explained_refinement",
+    html=(FOLDER / "refinement.html").read_text(encoding="utf-8"),
+    css=(FOLDER / "refinement.css").read_text(encoding="utf-8"),
+    js="".join((FOLDER / name).read_text(encoding="utf-8") for name in ("view.js", "refinement.js")),
+)
+
+
+def show(view: Selected, trace: Trace) -> None:
+    """The figure with its controls; clicks and the layer it rests on change the view."""
+    packed = decoder_payload.pack(
+        trace, view.query, compare=view.compare, layer=view.layer, head=view.head, threshold=view.threshold
+    )
+    _mount(key=KEY, data=packed, on_pick_change=_picked)
+
+
+def _picked() -> None:
+    pick(st.session_state[KEY]["pick"])
+
+
+def pick(choice: object) -> None:
+    """Take over what was chosen in the browser, {"query" | "compare" | "layer": number}; None ends a comparison."""
+    fields = choice if isinstance(choice, dict) else {}
+    wanted = {name: value for name, value in fields.items() if name in FIELDS and _usable(name, value)}
+    if wanted:
+        state.change(**wanted)
+
+
+def _usable(name: str, value: object) -> bool:
+    if value is None:
+        return name == "compare"
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
