@@ -9,16 +9,16 @@ from rtdetr_explained.errors import InputError
 MAX_EXAMPLES = 3
 
 PROBLEMS = {
-    "missing_image": "images without a file; left out",
-    "missing_annotation": "images of the list without an XML file; left out",
-    "bad_image": "images that cannot be used; left out",
-    "duplicate_image": "images listed more than once; the later ones left out",
-    "duplicate_object": "objects with an id that was taken; left out",
-    "unknown_image": "objects of an image that is not listed; left out",
-    "unknown_category": "objects of an unknown category; left out",
-    "box_outside": "boxes that reach outside their image; cut at its border",
-    "empty_box": "boxes without any area in their image; left out",
-    "malformed": "entries that cannot be understood; left out",
+    "missing_image": "Images without a file (left out)",
+    "missing_annotation": "Images of the list without an XML file (left out)",
+    "bad_image": "Images that cannot be used (left out)",
+    "duplicate_image": "Images listed more than once (the later ones left out)",
+    "duplicate_object": "Objects with an id that was taken (left out)",
+    "unknown_image": "Objects of an image that is not listed (left out)",
+    "unknown_category": "Objects of an unknown category (left out)",
+    "box_outside": "Boxes that reach outside their image (cut at its border)",
+    "empty_box": "Boxes without any area in their image (left out)",
+    "malformed": "Entries that cannot be understood (left out)",
 }
 
 
@@ -48,7 +48,7 @@ class Report:
 
     def lines(self) -> list[str]:
         """One line for each kind of problem that occurred, with its first example."""
-        return [f"{n} {PROBLEMS[kind]}. The first: {self.examples[kind][0]}" for kind, n in self.counts.items()]
+        return [f"{PROBLEMS[kind]}: {n}. The first: {self.examples[kind][0]}" for kind, n in self.counts.items()]
 
     def as_dict(self) -> dict[str, dict]:
         """By kind: the count and the first examples, ready for JSON."""

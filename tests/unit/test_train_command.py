@@ -146,7 +146,7 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
     assert cli.main([*arguments, *weights, "--epochs", "2", "--weak-epochs", "1", "--multi-scale", *COMMON]) == 0
     error = capsys.readouterr().err
     assert "Begins at random: decoder.score_heads.0.weight (its shape is [2, 32], not [12, 32])" in error
-    assert "images that cannot be used; left out" in error
+    assert "Images that cannot be used (left out): 2" in error
     assert "5.png" in error
     config, _ = load_weights(out / "tiny.safetensors")
     assert config.class_names == ("red", "blue")
