@@ -20,7 +20,7 @@ from rtdetr_explained.tracing.trace import Trace
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "dom payload geometry selection marks heat backdrop query_marks loupe readout twin controls pointer keyboard canvas"
+    "dom payload geometry heat selection marks backdrop query_marks loupe readout twin controls pointer keyboard canvas"
     "".split()
 )
 FIELDS = ("query", "compare", "layer", "head", "level", "point")

@@ -1,6 +1,6 @@
 // What does not change with the pointer: the photo, all reference points, the detections, and all points of all queries.
 
-import { drawHeat, heatMap } from "./heat.js"
+import { drawHeat } from "./heat.js"
 import { boxPath, haloed, label } from "./marks.js"
 
 export function drawPhoto(ctx, camera, trace) {
@@ -16,7 +16,7 @@ export function drawBackdrop(ctx, canvas) {
   const { trace, camera, state } = canvas
   const drawn = { points: 0, most: null }
   if (state.all && state.heat) {
-    const heat = heatMap(trace, ...canvas.pointsOfLayer(), canvas.shown)
+    const heat = canvas.heatOf(...canvas.pointsOfLayer())
     drawHeat(ctx, camera, heat, trace.colors.overlay)
     drawn.most = heat.most
   } else if (state.all) {
@@ -57,12 +57,11 @@ function drawAllPoints(ctx, { trace, camera, shown, pointsOfLayer, ratio }) {
   return count
 }
 
-function drawReferencePoints(ctx, { trace, camera, state }) {
+function drawReferencePoints(ctx, { trace, camera, referenceBox }) {
   ctx.beginPath()
   for (let query = 0; query < trace.queries; query++) {
-    const box = 4 * (state.layer * trace.queries + query)
-    const x = camera.stageX(trace.referenceBoxes[box])
-    const y = camera.stageY(trace.referenceBoxes[box + 1])
+    const [cx, cy] = referenceBox(query)
+    const [x, y] = [camera.stageX(cx), camera.stageY(cy)]
     ctx.moveTo(x + 2, y)
     ctx.arc(x, y, 2, 0, 2 * Math.PI)
   }
@@ -77,15 +76,19 @@ function drawReferencePoints(ctx, { trace, camera, state }) {
 
 function drawDetections(ctx, canvas) {
   const { trace, camera, state } = canvas
-  const found = [...trace.scores.keys()].filter((query) => trace.scores[query] > state.threshold)
+  const boxOf = (query) => trace.boxes.subarray(4 * query, 4 * query + 4)
+  const found = [...trace.scores.keys()].filter(
+    (query) => trace.scores[query] > state.threshold && camera.sees(boxOf(query)),
+  )
   found.sort((a, b) => trace.scores[b] - trace.scores[a])
   const corners = found.map((query) => {
-    const corner = boxPath(ctx, camera, trace.boxes.subarray(4 * query, 4 * query + 4))
+    const corner = boxPath(ctx, camera, boxOf(query))
     haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
     return corner
   })
-  const taken = []
+  const taken = canvas.buttonsOnStage()
   found.forEach((query, k) => {
-    label(ctx, canvas.font(12), canvas.nameOf(query), ...corners[k], trace.colors.on_photo, trace.colors, camera, taken)
+    const words = canvas.nameOf(query)
+    label(ctx, canvas.font(12), words, ...corners[k], trace.colors.on_photo, trace.colors, camera, taken)
   })
 }

@@ -17,6 +17,7 @@ const POINT_REACH = 11 // pixels from which a point is taken to be meant
 const DOT_REACH = 6 // the same where all points of all queries are shown
 const QUERY_REACH = 40 // pixels from which another query is offered while one is pinned
 const SEND_DELAY_MS = 150 // a run of key presses is told as one change
+const GLIDE_MS = 350
 const LEAST_HEIGHT = 240
 const VIEW_EVENT = "rtdetr-sampling-view"
 
@@ -27,6 +28,10 @@ class SamplingCanvas extends Selection {
   drawn = { points: 0, backdropPoints: 0, frames: 0, loupe: [] }
   sent = 0
   ratio = 1
+  onStage = (i) => {
+    const [x, y] = this.position(i)
+    return [this.camera.stageX(x), this.camera.stageY(y)]
+  }
   font = (px, weight = 400) => `${weight} ${px}px ${this.ink.font}`
 
   constructor(root) {
@@ -118,6 +123,7 @@ class SamplingCanvas extends Selection {
   set(changes) {
     const changed = Object.keys(changes).filter((name) => this.state[name] !== changes[name])
     if (!changed.length) return
+    if (changed.includes("layer")) this.startGlide()
     Object.assign(this.state, changes)
     this.invalidate("marks")
     if (changed.every((name) => name === "hover" || name === "hoverPoint")) return
@@ -250,9 +256,8 @@ class SamplingCanvas extends Selection {
 
   // Zooms to the query's box and its points, those far off left aside.
   showQuery() {
-    const { trace, state } = this
-    const box = 4 * (state.layer * trace.queries + this.query)
-    const [cx, cy, w, h] = trace.referenceBoxes.subarray(box, box + 4)
+    const { trace } = this
+    const [cx, cy, w, h] = this.referenceBox(this.query)
     const x = [cx - w / 2, cx + w / 2]
     const y = [cy - h / 2, cy + h / 2]
     for (const i of this.pointsShown(this.query)) {
@@ -273,7 +278,19 @@ class SamplingCanvas extends Selection {
 
   invalidate(...names) {
     names.forEach((name) => this.dirty.add(name))
-    this.frame ??= requestAnimationFrame(() => this.draw())
+    this.frame ??= requestAnimationFrame(() => this.draw()) // while a frame is drawn it is set, and the rest joins in
+  }
+
+  // From one layer to the next, boxes and points glide to their new places, so that the eye can follow them.
+  startGlide() {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches || !this.ink
+    this.glide = still ? null : { from: this.state.layer, start: performance.now(), part: 0 }
+  }
+
+  moveGlide() {
+    const time = Math.min((performance.now() - this.glide.start) / GLIDE_MS, 1)
+    this.glide.part = 1 - (1 - time) ** 3
+    if (time === 1) this.glide = null
   }
 
   redraw() {
@@ -299,10 +316,15 @@ class SamplingCanvas extends Selection {
   }
 
   draw() {
+    if (this.trace && this.ink) this.drawDirty()
     this.frame = null
-    if (!this.trace || !this.ink) return
+    if (this.glide) this.invalidate("backdrop", "marks")
+  }
+
+  drawDirty() {
     if (window.devicePixelRatio !== this.ratio) this.redraw()
     if (this.dirty.has("pointer")) this.pick()
+    if (this.glide) this.moveGlide()
     const [photo, backdrop, marks] = this.contexts.map((ctx, k) => {
       if (!this.dirty.has(LAYERS[k])) return null
       ctx.setTransform(this.ratio, 0, 0, this.ratio, 0, 0)
@@ -322,8 +344,6 @@ class SamplingCanvas extends Selection {
     this.drawn.loupe = writePoint(this.part(".facts.point"), this.part(".loupe"), this)
     writeQueries(this.part(".facts.queries"), this)
     this.writeHeatScale(most ?? this.drawn.backdropMost)
-    cancelAnimationFrame(this.frame) // `pick` has asked for the frame that this one is
-    this.frame = null
   }
 
   writeHeatScale(most) {
@@ -331,12 +351,14 @@ class SamplingCanvas extends Selection {
     box.hidden = !this.state.heat
     if (!this.state.heat) return
     const whose = this.state.all ? `all ${this.trace.queries} queries` : `query ${this.query}`
-    box.querySelector(".title").textContent = `weight per cell of ${this.trace.levels[0].name}, ${whose}`
-    box.querySelector(".ends").replaceChildren(...[0, most / 4, most].map((value) => {
-      const end = document.createElement("span")
-      end.textContent = value ? value.toPrecision(2) : "0"
-      return end
-    }))
+    box.querySelector(".title").textContent = `Weight per cell of ${this.trace.levels[0].name}, ${whose}:`
+    box.querySelectorAll("b").forEach((tick, k) => (tick.textContent = k ? ((most * k * k) / 4).toPrecision(2) : "0"))
+  }
+
+  // Where labels must not lie.
+  buttonsOnStage() {
+    const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = this.part(".zoom")
+    return [[offsetLeft, offsetTop, offsetWidth, offsetHeight]]
   }
 
   writeTwin() {

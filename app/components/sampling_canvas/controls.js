@@ -80,7 +80,11 @@ function untrained(canvas) {
   const box = element("input", { type: "checkbox" })
   box.addEventListener("change", () => canvas.set({ ghost: box.checked }))
   const group = element("label", { class: "group" }, box, "untrained grid")
-  return { group, refresh: () => (box.checked = canvas.state.ghost) }
+  const refresh = () => {
+    box.checked = canvas.state.ghost
+    box.disabled = canvas.state.heat
+  }
+  return { group, refresh }
 }
 
 // Moves to the next layer on every beat, and to the first after the last. Returns a function that stops it.

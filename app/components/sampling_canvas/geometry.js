@@ -22,6 +22,12 @@ export class Camera {
   imageX = (sx) => this.x + (sx - this.width / 2) / (this.imageWidth * this.scale)
   imageY = (sy) => this.y + (sy - this.height / 2) / (this.imageHeight * this.scale)
 
+  // Whether any part of a box cxcywh lies on the stage.
+  sees([cx, cy, w, h]) {
+    const across = this.stageX(cx + w / 2) > 0 && this.stageX(cx - w / 2) < this.width
+    return across && this.stageY(cy + h / 2) > 0 && this.stageY(cy - h / 2) < this.height
+  }
+
   // Zoom so that the place under (sx, sy) stays there.
   zoomAt(sx, sy, factor) {
     const x = this.imageX(sx)
@@ -88,11 +94,9 @@ export function hundredths(weights) {
 }
 
 // Where the untrained network would read: head h looks in direction h of the star, the k-th point of a level k steps out.
-export function untrainedPlace(trace, layer, query, n) {
+export function untrainedPlace(trace, [cx, cy, w, h], n) {
   const p = n % trace.perHead
   const [dx, dy] = trace.directions[Math.floor(n / trace.perHead)]
-  const box = 4 * (layer * trace.queries + query)
-  const [cx, cy, w, h] = trace.referenceBoxes.subarray(box, box + 4)
   const reach = (trace.pointOf[p] + 1) * trace.scaleOf[p] * trace.offsetScale
   return [cx + dx * reach * w, cy + dy * reach * h]
 }

@@ -60,30 +60,31 @@ export function cross(ctx, x, y, radius, color, halo) {
 
 const LABEL_HEIGHT = 18
 
-// A line of words on a dark ground with a bar of colour, inside the stage and off the labels in `taken`, to which it is
-// added; returns false where there is no room. `text` may hold anything: a canvas knows no markup.
+// A line of words on a dark ground with a bar of colour, near (x, y), inside the stage and off the areas in `taken`, to
+// which it is added; left out where there is no room. `text` may hold anything: a canvas knows no markup.
 export function label(ctx, font, text, x, y, color, colors, camera, taken) {
   ctx.font = font
   const width = ctx.measureText(text).width + 13
-  const left = Math.min(Math.max(x, 2), Math.max(camera.width - width - 2, 2))
-  for (const top of [y - LABEL_HEIGHT - 2, y + 2, y + LABEL_HEIGHT + 4]) {
-    const inside = Math.min(Math.max(top, 2), camera.height - LABEL_HEIGHT - 2)
-    const free = taken.every(([l, t, w]) => left >= l + w || left + width <= l || Math.abs(inside - t) >= LABEL_HEIGHT)
-    if (!free) continue
-    taken.push([left, inside, width])
-    ctx.globalAlpha = 0.86
-    ctx.fillStyle = colors.halo
-    ctx.fillRect(left, inside, width, LABEL_HEIGHT)
-    ctx.globalAlpha = 1
-    ctx.fillStyle = color
-    ctx.fillRect(left, inside, 3, LABEL_HEIGHT)
-    ctx.fillStyle = colors.on_photo
-    ctx.textAlign = "left"
-    ctx.textBaseline = "middle"
-    ctx.fillText(text, left + 8, inside + LABEL_HEIGHT / 2 + 0.5)
-    return true
-  }
-  return false
+  const inside = (value, most) => Math.min(Math.max(value, 2), Math.max(most - 2, 2))
+  const free = ([left, top]) =>
+    taken.every(([l, t, w, h]) => left >= l + w || left + width <= l || top >= t + h || top + LABEL_HEIGHT <= t)
+  const choices = [y - LABEL_HEIGHT - 2, y + 2, y + LABEL_HEIGHT + 4].flatMap((top) =>
+    [x, x - width].map((left) => [inside(left, camera.width - width), inside(top, camera.height - LABEL_HEIGHT)]),
+  )
+  const place = choices.find(free)
+  if (!place) return
+  const [left, top] = place
+  taken.push([left, top, width, LABEL_HEIGHT])
+  ctx.globalAlpha = 0.86
+  ctx.fillStyle = colors.halo
+  ctx.fillRect(left, top, width, LABEL_HEIGHT)
+  ctx.globalAlpha = 1
+  ctx.fillStyle = color
+  ctx.fillRect(left, top, 3, LABEL_HEIGHT)
+  ctx.fillStyle = colors.on_photo
+  ctx.textAlign = "left"
+  ctx.textBaseline = "middle"
+  ctx.fillText(text, left + 8, top + LABEL_HEIGHT / 2 + 0.5)
 }
 
 // A box cxcywh in 0..1 as a path on the stage; returns its top left corner.

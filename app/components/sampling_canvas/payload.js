@@ -76,7 +76,7 @@ function placePoints(trace) {
   }
 }
 
-// The photo in grey and a little darkened, so that colours on it have one meaning only.
+// The photo paler in colour and a little darkened, so that the colours of marks stand out and have one meaning.
 function softPhoto(bitmap, shade) {
   const photo = document.createElement("canvas")
   photo.width = bitmap.width
@@ -84,10 +84,11 @@ function softPhoto(bitmap, shade) {
   const ctx = photo.getContext("2d")
   ctx.drawImage(bitmap, 0, 0)
   ctx.globalCompositeOperation = "saturation"
+  ctx.globalAlpha = 0.6 // not all grey: in some photos an object differs from its ground by its colour alone
   ctx.fillStyle = "#808080"
   ctx.fillRect(0, 0, photo.width, photo.height)
   ctx.globalCompositeOperation = "source-over"
-  ctx.globalAlpha = 0.22
+  ctx.globalAlpha = 0.25
   ctx.fillStyle = shade
   ctx.fillRect(0, 0, photo.width, photo.height)
   return photo

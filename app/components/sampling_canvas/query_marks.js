@@ -2,7 +2,7 @@
 // points of an untrained network would form.
 
 import { cellsRead, untrainedPlace } from "./geometry.js"
-import { drawHeat, heatMap } from "./heat.js"
+import { drawHeat } from "./heat.js"
 import { boxPath, cross, haloed, label, marker, outline, radiusOf } from "./marks.js"
 
 const LARGE_BOX = 170 // pixels of the stage; on smaller boxes points are drawn smaller, or they would hide each other
@@ -16,7 +16,7 @@ export function drawMarks(ctx, canvas) {
   if (state.compare !== null && state.compare !== canvas.query) queries.push([state.compare, compared])
   const drawn = { points: 0, most: null }
   if (state.heat && !state.all) {
-    const heat = heatMap(trace, ...canvas.pointsOf(canvas.query), canvas.shown)
+    const heat = canvas.heatOf(...canvas.pointsOf(canvas.query))
     drawHeat(ctx, camera, heat, trace.colors.overlay)
     drawn.most = heat.most
   }
@@ -27,7 +27,7 @@ export function drawMarks(ctx, canvas) {
     const edge = queries.length > 1 ? color : trace.colors.on_photo
     drawn.points += drawQuery(ctx, canvas, query, color, edge, scale)
   }
-  const taken = []
+  const taken = canvas.buttonsOnStage()
   for (const [query, color] of queries) drawName(ctx, canvas, query, color, taken)
   const other = state.hover
   if (other !== null && queries.every(([query]) => query !== other)) {
@@ -38,9 +38,8 @@ export function drawMarks(ctx, canvas) {
   return drawn
 }
 
-function scaleFor({ trace, camera, state }, query) {
-  const box = 4 * (state.layer * trace.queries + query)
-  const [, , w, h] = trace.referenceBoxes.subarray(box, box + 4)
+function scaleFor({ trace, camera, referenceBox }, query) {
+  const [, , w, h] = referenceBox(query)
   const side = Math.sqrt(w * trace.width * h * trace.height) * camera.scale
   return Math.min(Math.max(side / LARGE_BOX, SMALLEST_SCALE), 1)
 }
@@ -48,9 +47,8 @@ function scaleFor({ trace, camera, state }, query) {
 function drawQuery(ctx, canvas, query, color, edge, scale) {
   const { trace, camera, state, shown } = canvas
   drawBox(ctx, canvas, query, color, [])
-  const box = 4 * (state.layer * trace.queries + query)
-  const x = camera.stageX(trace.referenceBoxes[box])
-  const y = camera.stageY(trace.referenceBoxes[box + 1])
+  const [cx, cy] = canvas.referenceBox(query)
+  const [x, y] = [camera.stageX(cx), camera.stageY(cy)]
   const [first, last] = canvas.pointsOf(query)
   const points = []
   if (!state.heat) {
@@ -63,8 +61,7 @@ function drawQuery(ctx, canvas, query, color, edge, scale) {
     for (const i of points) {
       const level = trace.levels[trace.levelOf[i % trace.perHead]]
       ctx.globalAlpha = lit === null || canvas.headOf(i) === lit ? 0.92 : 0.25
-      const at = [camera.stageX(trace.x[i]), camera.stageY(trace.y[i])]
-      marker(ctx, level.marker, ...at, radiusOf(trace.weights[i], scale), level.color, edge, trace.colors.halo)
+      marker(ctx, level.marker, ...canvas.onStage(i), radiusOf(trace.weights[i], scale), level.color, edge, trace.colors.halo)
     }
     ctx.globalAlpha = 1
   }
@@ -72,30 +69,28 @@ function drawQuery(ctx, canvas, query, color, edge, scale) {
   return points.length
 }
 
-function drawBox(ctx, { trace, camera, state }, query, color, dashes) {
-  const box = 4 * (state.layer * trace.queries + query)
+function drawBox(ctx, { trace, camera, referenceBox }, query, color, dashes) {
   ctx.setLineDash(dashes)
-  boxPath(ctx, camera, trace.referenceBoxes.subarray(box, box + 4))
+  boxPath(ctx, camera, referenceBox(query))
   haloed(ctx, color, dashes.length ? 1.3 : 2.2, trace.colors.halo)
   ctx.setLineDash([])
 }
 
 function drawName(ctx, canvas, query, color, taken) {
-  const { trace, camera, state } = canvas
-  const box = 4 * (state.layer * trace.queries + query)
-  const [cx, cy, w, h] = trace.referenceBoxes.subarray(box, box + 4)
+  const { trace, camera } = canvas
+  const [cx, cy, w, h] = canvas.referenceBox(query)
   const [x, y] = [camera.stageX(cx - w / 2), camera.stageY(cy - h / 2)]
   label(ctx, canvas.font(12, 600), `query ${query} · ${canvas.nameOf(query)}`, x, y, color, trace.colors, camera, taken)
 }
 
 // One path for all faint lines and one for those of the lit head.
-function drawLines(ctx, { trace, camera, headOf }, points, x, y, color, lit) {
+function drawLines(ctx, { onStage, headOf }, points, x, y, color, lit) {
   for (const bright of lit === null ? [false] : [false, true]) {
     ctx.beginPath()
     for (const i of points) {
       if (lit !== null && (headOf(i) === lit) !== bright) continue
       ctx.moveTo(x, y)
-      ctx.lineTo(camera.stageX(trace.x[i]), camera.stageY(trace.y[i]))
+      ctx.lineTo(...onStage(i))
     }
     ctx.globalAlpha = bright ? 0.95 : lit === null ? 0.5 : 0.12
     ctx.strokeStyle = color
@@ -106,12 +101,12 @@ function drawLines(ctx, { trace, camera, headOf }, points, x, y, color, lit) {
 }
 
 // Rings at the untrained places, each once: the levels share them where they have as many points.
-function drawUntrained(ctx, { trace, camera, state, headShown }, query, lit) {
+function drawUntrained(ctx, { trace, camera, referenceBox, headShown }, query, lit) {
   const places = new Map()
   for (let n = 0; n < trace.perQuery; n++) {
     const head = Math.floor(n / trace.perHead)
     if (!headShown(head) || (lit !== null && head !== lit)) continue
-    const [x, y] = untrainedPlace(trace, state.layer, query, n)
+    const [x, y] = untrainedPlace(trace, referenceBox(query), n)
     places.set(`${x.toFixed(5)} ${y.toFixed(5)}`, [camera.stageX(x), camera.stageY(y)])
   }
   ctx.beginPath()
@@ -147,9 +142,9 @@ function drawCells(ctx, { trace, camera }, i) {
 function drawFocus(ctx, canvas, i, scale, taken) {
   const { trace, camera, state } = canvas
   const { colors } = trace
-  const [x, y] = [camera.stageX(trace.x[i]), camera.stageY(trace.y[i])]
+  const [x, y] = canvas.onStage(i)
   if (state.ghost && !state.heat) {
-    const [gx, gy] = untrainedPlace(trace, state.layer, canvas.queryOf(i), i % trace.perQuery)
+    const [gx, gy] = untrainedPlace(trace, canvas.referenceBox(canvas.queryOf(i)), i % trace.perQuery)
     ctx.beginPath()
     ctx.moveTo(camera.stageX(gx), camera.stageY(gy))
     ctx.lineTo(x, y)

@@ -15,8 +15,7 @@ export function writeQueries(box, canvas) {
 
 function queryFacts(canvas, query, color, role) {
   const { trace, state } = canvas
-  const box = 4 * (state.layer * trace.queries + query)
-  const [, , w, h] = trace.referenceBoxes.subarray(box, box + 4)
+  const [, , w, h] = canvas.referenceBox(query)
   const name = element("b", {}, `Query ${query}`)
   const head = element("h4", { style: `--mark: ${color}` }, name, ` ${canvas.nameOf(query)}`)
   if (role) head.append(element("em", {}, role))

@@ -1,6 +1,7 @@
 // What is looked at, and what can be said about it: the state of the canvas, its points and queries in numbers and words.
 
 import { number } from "./dom.js"
+import { heatMap } from "./heat.js"
 
 export class Selection {
   // Queries and heads count from 0, layers too. `point` counts the points of a query; `hoverPoint` those of the trace.
@@ -9,6 +10,7 @@ export class Selection {
     threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null, minWeight: 0, heat: false, all: false, ghost: true,
   } // prettier-ignore
   trace = null
+  glide = null // while boxes and points move from their places in another layer: { from, start, part }
 
   // The query whose points are drawn: the pinned one, else the one pointed at, else the best.
   get query() {
@@ -25,6 +27,22 @@ export class Selection {
 
   get heaviest() {
     return this.pointsShown(this.query)[0] ?? null
+  }
+
+  // The reference box of a query in this layer, cxcywh.
+  referenceBox = (query) => {
+    const of = (layer) => this.trace.referenceBoxes.subarray(4 * (layer * this.trace.queries + query)).subarray(0, 4)
+    const box = of(this.state.layer)
+    return this.glide ? of(this.glide.from).map((before, k) => before + this.glide.part * (box[k] - before)) : box
+  }
+
+  // Where a point lies.
+  position = (i) => {
+    const { x, y, queries, perQuery } = this.trace
+    if (!this.glide) return [x[i], y[i]]
+    const before = i + (this.glide.from - this.state.layer) * queries * perQuery
+    const { part } = this.glide
+    return [x[before] + part * (x[i] - x[before]), y[before] + part * (y[i] - y[before])]
   }
 
   // The points of a query, or of the layer, as first ≤ i < last; arrow functions are handed on.
@@ -52,6 +70,14 @@ export class Selection {
     const points = []
     for (let i = first; i < last; i++) if (this.shown(i)) points.push(i)
     return points.sort((a, b) => this.trace.weights[b] - this.trace.weights[a])
+  }
+
+  // The heat map of the points shown from first to last; kept, because zooming draws it again and again.
+  heatOf(first, last) {
+    const { head, level, minWeight } = this.state
+    const key = [this.trace.id, first, last, head, level, minWeight].join()
+    if (this.heat?.key !== key) this.heat = { key, ...heatMap(this.trace, first, last, this.shown) }
+    return this.heat
   }
 
   // The share of each level in the weight of a query's points that pass the filters.
