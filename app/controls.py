@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state
+from app import state, units
 from app.state import ViewState
 from rtdetr_explained.tracing.trace import Trace
 
@@ -126,4 +126,30 @@ def query(view: ViewState, trace: Trace) -> None:
         step=1,
         help="All pages follow this query. Queries are numbered by the score of the place they come from, best first.",
         **state.bind("query", view.query),
+    )
+
+
+def compare(view: ViewState, trace: Trace) -> None:
+    """A second query beside the selected one, on all pages; none while the field is empty."""
+    st.number_input(
+        "Compare with",
+        0,
+        len(trace.logits) - 1,
+        value=None,
+        step=1,
+        placeholder="no query",
+        help="A second query that the pages show beside the selected one. Empty: no comparison.",
+        **state.bind("compare", view.compare),
+    )
+
+
+def unit(view: ViewState, where: str = "control") -> None:
+    """Whether positions are in pixels of the photo or in 0..1; `where` tells several on a page apart."""
+    st.segmented_control(
+        "Positions in",
+        list(state.UNITS),
+        required=True,
+        format_func=units.TITLES.__getitem__,
+        help="Pixels of the photo, or parts of its width and height, as the model computes them.",
+        **state.bind("unit", view.unit, where),
     )

@@ -1,57 +1,104 @@
-"""The column on the right: who the selected query is, in numbers."""
+"""The column on the right: who the selected query is, in numbers, and the one it is compared with."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import controls, state
+from app import controls, state, units
 from app.state import Selected
 from app.text import plain
-from rtdetr_explained.illustrations.colors import LEVEL_NAMES
+from rtdetr_explained.illustrations import query_facts
+from rtdetr_explained.illustrations.colors import COMPARED, SELECTED
+from rtdetr_explained.illustrations.query_facts import QueryFacts
 from rtdetr_explained.tracing.trace import Trace
+
+MARKS = ("●", "◆")  # of the selected and of the compared query; colour is never the only sign
 
 
 def show(view: Selected, trace: Trace) -> None:
-    """The selected query: its class, score and box, the place it came from, and its way through the layers."""
-    query = trace.query(view.query)
-    controls.query(view, trace)
+    """Class, score and box of the selected query, the place it came from, and its way through the layers."""
+    with st.container(horizontal=True, gap="small"):
+        controls.query(view, trace)
+        controls.compare(view, trace)
     _jump(view, trace)
-    name = trace.class_names[query.label]
-    width, height = trace.image_size
-    cx, cy, w, h = query.box * [width, height, width, height]
-    _, stride_columns = trace.map_sizes[query.level]
-    stride = round(trace.input_size[1] / stride_columns)
-    st.table(
-        {
-            "Class": f"**{plain(name)}**, score **{query.score:.2f}**",
-            "Box": f"{w:.0f} × {h:.0f} px, centre at ({cx:.0f}, {cy:.0f})",
-            "Comes from": f"{LEVEL_NAMES[query.level]} (stride {stride}), row {query.row}, column {query.col}",
-            "Token": f"{query.token:,} of {sum(h * w for h, w in trace.map_sizes):,}",
-        },
-        border="horizontal",
-        alt=f"Query {query.index}: {name}, score {query.score:.2f}",
-    )
-    moved = _moves_px(query.reference_boxes, (width, height))
-    rows = {
-        "After layer": [str(i + 1) for i in range(trace.num_layers)],
-        "Best class": [plain(trace.class_names[scores.argmax()]) for scores in query.layer_scores],
-        "Score": [f"{scores.max():.2f}" for scores in query.layer_scores],
-        "Box moved (px)": [f"{distance:.0f}" for distance in moved],
-    }
-    st.table(
-        pd.DataFrame(rows),
-        border="horizontal",
-        hide_index=True,
-        alt=f"Class, score and movement of query {query.index} after each decoder layer",
-    )
+    queries = [view.query] if view.compare is None else [view.query, view.compare]
+    shown = [query_facts.view(trace, query, view.unit) for query in queries]
+    if view.compare is not None:
+        _pair(view)
+    controls.unit(view, where="inspector")
+    _who(shown, trace)
+    _way(shown)
     last = trace.num_layers
     st.caption(
         f"Scores before layer {last} are derived: each layer's own class head is applied to its output, as the model "
         "itself only does in training."
         if last > 1
         else "One decoder layer ran."
+    )
+
+
+def _pair(view: Selected) -> None:
+    """Which of the two is which, and buttons to swap them and to let go of the second."""
+    signs = zip(MARKS, (SELECTED, COMPARED), (view.query, view.compare), ("selected", "compared"), strict=True)
+    st.html(
+        " &nbsp; ".join(
+            f'<span style="white-space: nowrap"><span style="color: {color}">{mark}</span> query {query}, {what}</span>'
+            for mark, color, query, what in signs
+        )
+    )
+    with st.container(horizontal=True, gap="small"):
+        swapped = {"query": view.compare, "compare": view.query}
+        st.button("Swap", key="swap", icon=":material/swap_horiz:", on_click=state.change, kwargs=swapped)
+        st.button(
+            "Release",
+            key="release_compare",
+            icon=":material/close:",
+            on_click=state.change,
+            kwargs={"compare": None},
+            help="Compare no longer (key Esc)",
+        )
+
+
+def _who(shown: list[QueryFacts], trace: Trace) -> None:
+    """What each query is and where it comes from; a column for each."""
+    tokens = sum(h * w for h, w in trace.map_sizes)
+    columns = [
+        {
+            "Class": f"**{plain(facts.name)}**",
+            "Score": f"**{facts.score:.2f}**",
+            "Size": units.extent(facts.size, facts.unit),
+            "Centre": units.place(facts.center, facts.unit),
+            "Comes from": f"{facts.level} (stride {facts.stride}), row {facts.row}, column {facts.col}",
+            "Token": f"{facts.token:,} of {tokens:,}",
+        }
+        for facts in shown
+    ]
+    alt = " and ".join(f"query {facts.index}: {facts.name}, score {facts.score:.2f}" for facts in shown)
+    if len(shown) == 1:
+        st.table(columns[0], border="horizontal", alt=f"The selected {alt}")
+        return
+    heads = [f"{mark} {facts.index}" for mark, facts in zip(MARKS, shown, strict=True)]
+    table = pd.DataFrame(
+        {"Query": list(columns[0])} | {h: list(c.values()) for h, c in zip(heads, columns, strict=True)}
+    )
+    st.table(table, border="horizontal", hide_index=True, alt=f"Two queries compared, {alt}")
+
+
+def _way(shown: list[QueryFacts]) -> None:
+    """Best class, score and movement after each decoder layer."""
+    unit = units.TITLES[shown[0].unit]
+    rows: dict[str, list[str]] = {"After layer": [str(layer.layer + 1) for layer in shown[0].layers]}
+    for mark, facts in zip(MARKS, shown, strict=False):
+        sign = f"{mark} " if len(shown) > 1 else ""
+        rows[f"{sign}Best class"] = [f"{plain(layer.name)} {layer.score:.2f}" for layer in facts.layers]
+        rows[f"{sign}Moved ({unit})"] = [units.length(layer.moved, facts.unit) for layer in facts.layers]
+    which = " and ".join(str(facts.index) for facts in shown)
+    st.table(
+        pd.DataFrame(rows),
+        border="horizontal",
+        hide_index=True,
+        alt=f"Class, score and movement of the box of query {which} after each decoder layer",
     )
 
 
@@ -73,9 +120,3 @@ def _jump(view: Selected, trace: Trace) -> None:
         key=key,
         on_change=lambda: state.change(query=st.session_state[key]),
     )
-
-
-def _moves_px(boxes: np.ndarray, image_size: tuple[int, int]) -> list[float]:
-    """How far the centre of the box moved in each layer."""
-    centres = boxes[:, :2] * image_size
-    return np.linalg.norm(np.diff(centres, axis=0), axis=1).tolist()

@@ -14,6 +14,7 @@ from streamlit.components.v2 import component
 
 from app import state
 from app.stages import STAGES
+from app.state import ViewState
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "keyboard"
@@ -156,22 +157,17 @@ def show(slug: str, trace: Trace, go: Callable[[str], None]) -> None:
             "slugs": list(STAGES),
             "layers": layers,
             "layer": trace.num_layers - 1 if view.layer is None else view.layer,
-            "held": any(_held(view)),
+            "held": bool(next_release(view)),
         },
         on_go_change=lambda: go(st.session_state[KEY]["go"]),
         on_layer_change=lambda: state.change(layer=st.session_state[KEY]["layer"]),
-        on_release_change=release,
+        on_release_change=lambda: state.change(**next_release(state.current())),
         width="content",
         height="content",
     )
 
 
-def release() -> None:
-    """Let go of what was chosen last: the comparison, then a place, point or cell, then the selected query."""
-    held = next(filter(None, _held(state.current())), [])
-    state.change(**dict.fromkeys(held))
-
-
-def _held(view: state.ViewState) -> list[list[str]]:
-    """The fields that are set, in the order in which they are released."""
-    return [[field for field in fields if getattr(view, field) is not None] for fields in RELEASED_IN_TURN]
+def next_release(view: ViewState) -> dict[str, None]:
+    """What Escape lets go of: the comparison, then a place, point or cell, then the selected query."""
+    held = ([field for field in fields if getattr(view, field) is not None] for fields in RELEASED_IN_TURN)
+    return dict.fromkeys(next(filter(None, held), []))

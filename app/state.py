@@ -271,15 +271,18 @@ def note(sentence: str) -> None:
         notes.append(sentence)
 
 
-def bind(field: str, value: Any) -> dict[str, Any]:
-    """Key and callback that make a widget show `value` and write `field`; the option "all" is written as None."""
-    key = f"control_{field}"
+def bind(field: str, value: Any, where: str = "control") -> dict[str, Any]:
+    """Key and callback that make a widget show `value` and write `field`; the option "all" is written as None.
+
+    `where` tells several widgets for one field on a page apart.
+    """
+    key = f"{where}_{field}"
     st.session_state[key] = value
-    return {"key": key, "on_change": _from_widget, "args": (field,)}
+    return {"key": key, "on_change": _from_widget, "args": (key, field)}
 
 
-def _from_widget(field: str) -> None:
-    value = st.session_state[f"control_{field}"]
+def _from_widget(key: str, field: str) -> None:
+    value = st.session_state[key]
     change(**{field: None if value == "all" else value})
 
 
