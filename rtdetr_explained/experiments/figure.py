@@ -38,7 +38,8 @@ class Chart:
 
     def top(self) -> float:
         """Where the y axis ends, which begins at 0."""
-        return self.most or 1.05 * max(value for curve in self.curves for value in curve.y if value is not None)
+        largest = max((value for curve in self.curves for value in curve.y if value is not None), default=0)
+        return self.most or 1.05 * largest or 1.0
 
 
 def charts(result: Result) -> list[Chart]:
