@@ -1,6 +1,7 @@
 """`rtdetr-explained train`: train or fine-tune a model on generated scenes, a COCO file or a Pascal VOC folder."""
 
 import argparse
+import errno
 import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """Train a model, or fine-tune one with --weights; its classes become those of the data. What is not given
 here comes from --config, else from the published recipe of the model. Under torchrun all processes share each batch."""
 SHORT = {"out": "-o"}
+DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,6 +49,12 @@ def run(options: argparse.Namespace) -> int:
         finished: Run = train(settings(options))
     except TrainingStopped as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:  # from a log, the plot or the weights; checkpoints have a message of their own
+        if error.errno not in DISK_REFUSES:
+            raise
+        file = error.filename or "A file of the run"
+        print(f"{file} could not be written ({error.strerror}); after mending that, add --resume.", file=sys.stderr)
         return 1
     if finished.skipped:
         print(f"{finished.skipped} steps were left out: their scaled gradients overflowed float16.", file=sys.stderr)

@@ -15,7 +15,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint, or leave the one that is there untouched.
 
     It goes to a second file first and takes the name only when it is complete on the disk: a full disk, a kill or a
-    power cut in between costs the new checkpoint, never the old one.
+    power cut in between costs the new checkpoint, never the old one. Raises OSError when the disk refuses.
     """
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -24,6 +24,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # torch covers the disk's reason with one about positions
+            raise error.__context__ from None
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
     _sync_folder(path.parent)

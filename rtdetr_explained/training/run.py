@@ -97,10 +97,10 @@ def save(run: Run, config: TrainConfig) -> None:
     """Write the checkpoint; raises TrainingStopped when the disk refuses, with the previous one in place."""
     try:
         save_checkpoint(checkpoint_path(config), snapshot(run, config))
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
+    except OSError as error:
         raise TrainingStopped(
-            f"The checkpoint of step {run.step} could not be written to {config.out} ({error}); the one before it is "
-            "intact. Make room and resume."
+            f"The checkpoint of step {run.step} could not be written to {config.out} ({error.strerror}); the one "
+            "before it is intact. Make room and resume."
         ) from error
 
 

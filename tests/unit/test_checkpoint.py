@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.training import checkpoint
 from rtdetr_explained.training.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -29,6 +31,24 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, monkey
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, {"step": 2})
     assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("room", [100, 300_000], ids=["at once", "halfway"])
+def test_the_reason_of_a_failed_write_is_the_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int):
+    class Disk(io.FileIO):
+        def write(self, data, /) -> int:
+            if self.tell() + len(data) > room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 1})
+    monkeypatch.setattr(checkpoint, "open", Disk, raising=False)
+    with pytest.raises(OSError, match="No space left"):  # torch by itself tells of an unexpected position
+        save_checkpoint(path, {f"weight {i}": torch.ones(40_000) for i in range(4)})
+    monkeypatch.undo()
+    assert load_checkpoint(path)["step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 

@@ -41,12 +41,12 @@ def test_two_processes_with_half_a_batch_learn_what_one_with_the_whole_learns(
 ):
     """Shares, number of boxes, batch norms and gradients all have to agree for this, and one process has to log."""
     monkeypatch.setitem(CONFIGS, "steady", STEADY)
-    options = ["--model", "steady", "--steps", "20", "--lr", "4e-4", "--warmup", "10", "--no-denoising"]
+    options = ["--model", "steady", "--steps", "50", "--lr", "4e-4", "--warmup", "10", "--no-denoising"]
     two = start(tmp_path / "two", *options)
     one = TrainConfig(
         out=tmp_path / "one",
         model="steady",
-        steps=20,
+        steps=50,
         warmup=10,
         denoising=False,
         batch=8,
@@ -59,12 +59,13 @@ def test_two_processes_with_half_a_batch_learn_what_one_with_the_whole_learns(
     _, error = two.communicate(timeout=300)
     assert two.returncode == 0, error
     a, b = losses(tmp_path / "one"), losses(tmp_path / "two")
-    assert len(a) == len(b) == 20
+    assert len(a) == len(b) == 50
     assert b[:8] == pytest.approx(a[:8], rel=1e-4)
-    assert b == pytest.approx(a, rel=0.01)  # rounding grows from step to step
-    norm = "backbone.stem.0.norm.running_var"
+    assert b == pytest.approx(a, rel=0.02)  # rounding grows from step to step
     states = [load_checkpoint(tmp_path / name / "checkpoint.pt")["model"] for name in ("one", "two")]
-    torch.testing.assert_close(states[0][norm], states[1][norm], rtol=0.02, atol=1e-4)
+    for name, tolerance in (("running_mean", 0.05), ("running_var", 0.1), ("num_batches_tracked", 0.0)):
+        first, second = (state[f"backbone.stem.0.norm.{name}"] for state in states)
+        torch.testing.assert_close(first, second, rtol=tolerance, atol=tolerance / 10)
 
 
 def test_a_killed_process_ends_the_run_with_a_sentence_and_leaves_the_checkpoint(tmp_path: Path):

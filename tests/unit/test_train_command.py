@@ -1,5 +1,6 @@
 """`rtdetr-explained train`: settings, recipes, training on photographs, other classes, and what a run leaves behind."""
 
+import errno
 import json
 import sys
 import types
@@ -19,6 +20,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.weights import load_weights, save_weights
+from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import PhotoDataset, batches
 from rtdetr_explained.training.log import open_tensorboard, read_log, write_scalars
@@ -156,6 +158,21 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
     assert (out / "summary.svg").read_text().startswith("<?xml")
     assert cli.main([*arguments, "--epochs", "3", "--resume", *COMMON]) == 0
     assert len(read_log(out / "log.csv")) == 9
+
+
+def test_a_disk_too_full_for_the_log_ends_the_run_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    def no_room(path: Path, *arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("rtdetr_explained.training.loop.append_row", no_room)
+    out = tmp_path / "run"
+    assert cli.main(["train", "--model", "tiny", "--steps", "2", "--batch", "2", "--out", str(out), *COMMON]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"{out / 'log.csv'} could not be written (No space left on device); after mending that, add --resume."
+    )
+    assert load_checkpoint(out / "checkpoint.pt")["step"] == 0
 
 
 def test_strict_stops_at_a_picture_that_cannot_be_read(tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture):
