@@ -169,8 +169,16 @@ function createPlayer(root) {
         ? `Layer ${Math.floor(p) + 1} of ${model.layers}: the boxes are corrected.`
         : at === 0
           ? "Before the first layer: the boxes that query selection proposes."
-          : `After layer ${at} of ${model.layers}. Links: whom it listened to in this layer (${model.heads}).`
+          : `After layer ${at} of ${model.layers}. Query ${model.query} gave most attention to ${mostHeard(at - 1)} (${model.heads}).`
     return [now, ...model.chosen.map((who) => sentenceOf(who, at))]
+  }
+
+  function mostHeard(layer) {
+    const words = mostAttended(model, layer).slice(0, 2).map((q) => {
+      const percent = (100 * model.attention[layer * model.queries + q]).toFixed(1)
+      return `query ${q} ${model.duplicates.includes(q) ? "on the same object " : ""}(${percent} %)`
+    })
+    return words.join(" and ") || "no other query"
   }
 
   function sentenceOf(who, step) {

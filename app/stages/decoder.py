@@ -3,11 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from app import controls, depths, duplicates, figures, inspector, models, refinement, state, tables
+from app import controls, depths, duplicates, figures, inspector, models, refinement, tables
 from rtdetr_explained.illustrations import decoder, decoder_updates
 
 view, trace = models.current()
-COMPARE = "decoder_compare"
 
 
 def see() -> None:
@@ -17,7 +16,6 @@ def see() -> None:
         with st.container(horizontal=True):
             controls.layer(view, trace)
             controls.head(view, trace)
-            compare()
         refinement.show(view, trace)
         st.caption(
             "A click on a reference point or a box selects its query on every page, a click with Shift compares it. "
@@ -56,25 +54,15 @@ def summary() -> None:
         st.markdown("#### The way of one query, to keep")
         figures.show("decoder", decoder, data, selects="query")
     with right:
-        rows = pd.DataFrame(decoder.table(data))[["step", "score", "origin"]]
-        rows["score"] = rows["score"].map("{:.2f}".format)
-        st.table(rows, border="horizontal", hide_index=True, alt=f"Score of query {view.query}, step by step")
-
-
-def compare() -> None:
-    """A second query beside the selected one; empty for none."""
-    st.session_state[COMPARE] = view.compare
-    st.number_input(
-        "Compare with query",
-        0,
-        len(trace.logits) - 1,
-        step=1,
-        placeholder="none",
-        width=150,
-        key=COMPARE,
-        on_change=lambda: state.change(compare=st.session_state[COMPARE]),
-        help="A second query, drawn in sky blue. A click with Shift in the figure sets it, too.",
-    )
+        numbers = decoder.table(data)
+        rows = {
+            "Step": numbers["step"],
+            "Score": [f"{score:.2f}" for score in numbers["score"]],
+            "Origin": numbers["origin"],
+        }
+        st.table(
+            pd.DataFrame(rows), border="horizontal", hide_index=True, alt=f"Score of query {view.query}, step by step"
+        )
 
 
 depths.show("decoder", view, trace, see)

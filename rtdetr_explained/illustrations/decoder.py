@@ -115,6 +115,7 @@ def view(
 def attention_of(trace: Trace, layer: int, query: int, head: int | None = None) -> np.ndarray:
     """(Q,) the share of its self-attention that a query gives to each query in a layer, by a head or in the mean."""
     weights = trace[f"decoder.layers.{layer}.self_attn.weights"].array  # H Q Q
+    check_choice("query", query, len(trace.logits))
     if head is None:
         return weights[:, query].astype(np.float32).mean(0)
     return weights[check_choice("head", head, len(weights)), query].astype(np.float32)

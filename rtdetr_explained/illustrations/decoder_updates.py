@@ -168,8 +168,8 @@ def panel(
             for at, value, text in zip(middle, level, texts, strict=True)
         ]
     for query, color, shape, side, name in (
-        (view.query, SELECTED, "diamond", 0.05, "selected"),
-        (view.compare, COMPARED, "square", 0.13, "compared"),
+        (view.query, SELECTED, "circle", 0.05, "selected"),
+        (view.compare, COMPARED, "diamond", 0.13, "compared"),
     ):
         if query is not None:
             hover = [words_of(view, layer, query) for layer in range(layers)]
@@ -209,11 +209,13 @@ def caption(view: Updates) -> str:
     numbers = spread(view)
     medians, most = (", ".join(map(distance, px)) for px in (numbers.moved_median_px, numbers.moved_p95_px))
     factors = ", ".join(f"{factor:.2f}" for factor in numbers.factor_median)
-    which = "" if view.compare is None else f", the square is query {view.compare}"
+    beside = f"the dot left of each column is query {view.query}"
+    if view.compare is not None:
+        beside += f", the diamond query {view.compare}"
     return (
         f"Layer by layer, the median of all {len(view.scores)} queries moves its centre by {medians} px, and 95 % of "
-        f"them move it by less than {most} px; the median change of size is a factor of {factors}, up or down. The "
-        f"diamond is query {view.query}{which}; dark dots are detections above {view.threshold:.2f}."
+        f"them move it by less than {most} px; the median change of size is a factor of {factors}, up or down. "
+        f"Larger marks are detections above {view.threshold:.2f}; {beside}."
     )
 
 
