@@ -20,8 +20,11 @@ from app import images, state
 from app.state import OWN_WEIGHTS, Limits, Selected, ViewState
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations.deformable_attention_rebuild import Proof, proof
 from rtdetr_explained.model import download, zoo
 from rtdetr_explained.tracing.edits import Edit, from_dict
+from rtdetr_explained.tracing.outcome import Outcome, outcome
+from rtdetr_explained.tracing.reading import Reading, read_layer
 from rtdetr_explained.tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -103,7 +106,9 @@ def _stamp(path: str) -> Stamp:
 def _load(name_or_path: str, stamp: Stamp) -> Detector:
     import rtdetr_explained as rx  # brings torch in, which takes seconds: not before the page is on the screen
 
-    return rx.load(name_or_path)
+    detector = rx.load(name_or_path)
+    detector.detect(np.zeros((64, 64, 3), np.uint8))  # the first pass is slow, which would distort the stages' times
+    return detector
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------
@@ -159,6 +164,20 @@ def rerun_of(view: ViewState, trace: Trace, edits: tuple[Edit, ...]) -> Trace:
     return again(view.image, *source, edits, _trace=trace)
 
 
+def reading_of(view: ViewState, trace: Trace, layer: int) -> tuple[Reading, Proof]:
+    """What one layer's cross-attention read, and whether the drawn points give its output. Raises `InputError`."""
+    source = _source(view.model)
+    read = _session_reading if images.kind(view.image) == "upload" else _shared_reading
+    return read(view.image, *source, layer, _trace=trace)
+
+
+def outcome_of(view: ViewState, trace: Trace, edits: tuple[Edit, ...]) -> Outcome:
+    """Only the end of a re-run, so that those of many edits can be kept. Raises `InputError`."""
+    source = _source(view.model)
+    end = _session_outcome if images.kind(view.image) == "upload" else _shared_outcome
+    return end(view.image, *source, edits, _trace=trace)
+
+
 def denoising_targets(view: ViewState, trace: Trace) -> Targets:
     """True objects where they are known and the model has their classes, else its own detections in their place."""
     if images.kind(view.image) == "scene" and trace.class_names == SHAPE_CLASSES:
@@ -196,6 +215,13 @@ def _rerun(name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], trace: Trac
     model = _load(name_or_path, stamp)
     with _FORWARD:
         return model.rerun(trace, edits)
+
+
+def _read(name_or_path: str, stamp: Stamp, layer: int, trace: Trace) -> tuple[Reading, Proof]:
+    model = _load(name_or_path, stamp)
+    with _FORWARD:
+        reading = read_layer(model, trace, layer)
+    return reading, proof(trace, reading)
 
 
 # Each behind two caches, both bounded: a trace of R18 at 640 px takes about 25 MB.
@@ -252,3 +278,23 @@ def _fuller_trace(
     with _FORWARD:
         fuller = model.trace(picture, [*([kept] if isinstance(kept, str) else kept), *sites], size=_trace.input_size)
         return model.rerun(fuller, [from_dict(edit) for edit in json.loads(edits)]) if _trace.meta["edits"] else fuller
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _shared_reading(image: str, name_or_path: str, stamp: Stamp, layer: int, _trace: Trace) -> tuple[Reading, Proof]:
+    return _read(name_or_path, stamp, layer, _trace)
+
+
+@st.cache_resource(max_entries=2, scope="session", show_spinner=False)
+def _session_reading(image: str, name_or_path: str, stamp: Stamp, layer: int, _trace: Trace) -> tuple[Reading, Proof]:
+    return _read(name_or_path, stamp, layer, _trace)
+
+
+@st.cache_resource(max_entries=100, show_spinner=False)
+def _shared_outcome(image: str, name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], _trace: Trace) -> Outcome:
+    return outcome(_rerun(name_or_path, stamp, edits, _trace))
+
+
+@st.cache_resource(max_entries=50, scope="session", show_spinner=False)
+def _session_outcome(image: str, name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], _trace: Trace) -> Outcome:
+    return outcome(_rerun(name_or_path, stamp, edits, _trace))

@@ -1,24 +1,38 @@
 """Deformable attention: the few points a query reads on the three maps, and how they come to lie there."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from app import controls, depths, figures, inspector, models
+from app import depths, figures, inspector, models, sampling_effect, sampling_panels, sampling_point, sampling_proof
+from app.components import sampling_canvas
+from app.state import Selected
 from rtdetr_explained.illustrations import deformable_attention
+from rtdetr_explained.tracing.trace import Trace
 
 view, trace = models.current()
 
 
 def see() -> None:
-    """Figure and inspector."""
+    """The canvas with its proof and what the weights mean; the point and the query beside it; all queries below."""
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        with st.container(horizontal=True):
-            controls.layer(view, trace)
-            controls.head(view, trace)
-        data = deformable_attention.view(trace, query=view.query, layer=view.layer, head=view.head)
-        figures.show("deformable_attention", deformable_attention, data)
+        sampling_canvas.show(view, trace)
+        sampling_proof.show(view, trace)
+        data = deformable_attention.view(trace, view.query, view.layer, view.head, view.level, view.point)
+        figures.show_twins("deformable_attention", deformable_attention, data)
+        sampling_effect.show_points(view, trace)
     with right:
+        sampling_point.show(view, trace)
         inspector.show(view, trace)
+    _beside(sampling_panels.show_weights, sampling_panels.show_spread)
+    _beside(sampling_panels.show_sampling, sampling_effect.show_parts)
+
+
+def _beside(*panels: Callable[[Selected, Trace], None]) -> None:
+    for column, panel in zip(st.columns(len(panels), gap="medium"), panels, strict=True):
+        with column:
+            panel(view, trace)
 
 
 depths.show("deformable_attention", view, trace, see)

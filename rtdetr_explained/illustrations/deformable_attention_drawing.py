@@ -15,6 +15,7 @@ from rtdetr_explained.illustrations.colors import (
     Palette,
     palette,
 )
+from rtdetr_explained.illustrations.deformable_attention_chain import OFFSET_SCALE, name_of
 from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, cxcywh_to_xyxy_px, soft_photo
 from rtdetr_explained.illustrations.marks import (
     Axis,
@@ -36,7 +37,6 @@ from rtdetr_explained.illustrations.marks import (
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.deformable_attention import DeformableAttentionView
 
-OFFSET_SCALE = 0.5  # the model's own constant, repeated so that drawing a saved trace does not load torch
 HEIGHT = 620
 LARGEST_PX = 20  # diameter of the heaviest point; the area of the others follows their weight
 SMALLEST_PX = 2.5
@@ -54,8 +54,8 @@ def drawing(view: DeformableAttentionView, theme: str) -> Drawing:
 def shown_region(view: DeformableAttentionView) -> Extent:
     """The part of the photo, and of what lies around it, that holds the box and every point."""
     box = cxcywh_to_xyxy_px(view.box, view.image_size)
-    points = np.concatenate([view.locations_px, view.locations_px], axis=1)
-    return region_around(np.concatenate([box[None], points]), view.image_size, room=0.12, least=0.25)
+    points = np.concatenate([view.locations_px, view.chain.location_px[None]])
+    return region_around(np.concatenate([box[None], np.tile(points, 2)]), view.image_size, room=0.12, least=0.25)
 
 
 def sampling(view: DeformableAttentionView, region: Extent, colors: Palette) -> Panel:
@@ -64,35 +64,38 @@ def sampling(view: DeformableAttentionView, region: Extent, colors: Palette) -> 
     box_x, box_y = box_outline(cxcywh_to_xyxy_px(view.box, view.image_size))
     center = view.box[:2] * np.array(view.image_size)
     part = photo_part(view.photo, view.image_size, region)
-    heaviest = view.locations_px[view.heaviest]
+    x, y = view.chain.location_px
+    name = "heaviest" if view.chain.weight == view.weights.max() else "point"
     marks: list[Mark] = [
         Photo(soft_photo(part.image, 0.8), part.extent),
         Lines(frame_x, frame_y, colors.muted, 1, name="frame of the photo"),
         Lines(box_x, box_y, SELECTED, 2.5, halo=True, name="reference box"),
-        Lines(np.array([center[0], heaviest[0]]), np.array([center[1], heaviest[1]]), SELECTED, 1.5, name="offset"),
+        Lines(np.array([center[0], x]), np.array([center[1], y]), SELECTED, 1.5, name="offset"),
     ]
     size = np.maximum(LARGEST_PX * np.sqrt(view.weights / max(float(view.weights.max()), 1e-9)), SMALLEST_PX)
-    for level, (name, color, marker) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, LEVEL_MARKERS, strict=True)):
+    for level, (level_name, color, marker) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, LEVEL_MARKERS, strict=True)):
         at = np.nonzero(view.level == level)[0]
         at = at[np.argsort(-view.weights[at], kind="stable")]  # small points on top of large ones
         hover = [
-            f"head {view.head[i]} · {name} · point {view.point[i]}<br>offset {view.offsets[i, 0]:+.2f}, "
+            f"head {view.head[i]} · {level_name} · point {view.point[i]}<br>offset {view.offsets[i, 0]:+.2f}, "
             f"{view.offsets[i, 1]:+.2f}<br>at {view.locations_px[i, 0]:.0f}, {view.locations_px[i, 1]:.0f} px<br>"
             f"weight <b>{view.weights[i]:.3f}</b>"
             for i in at
         ]
-        x, y = view.locations_px[at].T
-        marks.append(Points(x, y, color, size[at], marker, ON_PHOTO, alpha=0.85, hover=hover, name=name))
+        xs, ys = view.locations_px[at].T
+        marks.append(Points(xs, ys, color, size[at], marker, ON_PHOTO, alpha=0.85, hover=hover, name=level_name))
     marks += [
         Points(center[:1], center[1:], SELECTED, 10, edge=ON_PHOTO, name="reference point"),
         Text(
-            heaviest[0], heaviest[1], f"heaviest, {view.chain.weight:.2f}", PHOTO_HALO, box=ON_PHOTO, leader=True,
-            align="left" if heaviest[0] < (region[0] + region[2]) / 2 else "right",
-            dx=30 if heaviest[0] < (region[0] + region[2]) / 2 else -30,
-            dy=-34 if heaviest[1] < (region[1] + region[3]) / 2 else 34,
+            x, y, f"{name}, {view.chain.weight:.2f}", PHOTO_HALO, box=ON_PHOTO, leader=True,
+            align="left" if x < (region[0] + region[2]) / 2 else "right",
+            dx=30 if x < (region[0] + region[2]) / 2 else -30,
+            dy=-34 if y < (region[1] + region[3]) / 2 else 34,
         ),
     ]  # fmt: skip
     heads = f"{len(view.weight_by_head)} heads" if view.selected_head is None else f"head {view.selected_head}"
+    if view.selected_level is not None:
+        heads += f" on {LEVEL_NAMES[view.selected_level]}"
     outside = f", {view.outside} outside the photo" if view.outside else ""
     return Panel(
         area_px(HEIGHT, 0.012, 42, 0.60, 450),
@@ -167,8 +170,9 @@ def by_head(view: DeformableAttentionView, colors: Palette) -> Panel:
 
 
 def chain(view: DeformableAttentionView, colors: Palette) -> Panel:
-    """The heaviest point in numbers, x and y."""
+    """One point in numbers, x and y."""
     link = view.chain
+    which = "The heaviest point" if link.weight == view.weights.max() else "One point"
     h, w = link.map_size
     columns = (
         ("reference\npoint", link.reference, ".3f"),
@@ -194,6 +198,6 @@ def chain(view: DeformableAttentionView, colors: Palette) -> Panel:
         Axis((0, 1)),
         Axis((2.6, -1.2)),
         marks,
-        title=f"The heaviest point in numbers: head {link.head}, {LEVEL_NAMES[link.level]}, point {link.point}",
+        title=f"{which} in numbers: {name_of(link)}",
         subtitle="location = reference point + raw offset × 1/points × box size × 0.5",
     )

@@ -48,6 +48,23 @@ def proof(trace: Trace, reading: Reading) -> Proof:
     return Proof(reading.layer, float(error), float(np.abs(reading.output).max()), weights.size)
 
 
+def sentence(found: Proof) -> str:
+    """What was compared, and how far it agrees."""
+    agrees = "within" if found.holds else "beyond"
+    return (
+        f"The output of layer {found.layer + 1} was computed a second time, with NumPy, from the {found.num_points:,} "
+        f"points as they are drawn. It differs from the model's own by {power(found.max_error)} at most: "
+        f"{power(found.relative)} of the greatest output ({found.largest:.3g}), {agrees} the {power(TOLERANCE)} that "
+        "count as rounding."
+    )
+
+
+def power(value: float) -> str:
+    """Two significant digits and a power of ten, such as 4.7 × 10⁻⁷."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits} × 10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
 def rebuild(trace: Trace, reading: Reading, locations: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The layer's output (Q, D) from points at `locations` (Q, H, P, 2; 0..1) that count by `weights` (Q, H, P)."""
     heads = np.einsum("qhpd,qhp->qhd", read_points(trace, reading.value, locations), weights)

@@ -11,7 +11,7 @@ from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import deformable_attention
-from rtdetr_explained.illustrations.deformable_attention_drawing import OFFSET_SCALE
+from rtdetr_explained.illustrations.deformable_attention_chain import OFFSET_SCALE, chain_location
 from rtdetr_explained.model import deformable_attention as model
 from rtdetr_explained.tracing.trace import Trace
 
@@ -25,7 +25,7 @@ def test_the_chain_ends_where_the_model_samples(trace: Trace, layer: int) -> Non
         for head in range(4):
             chain = deformable_attention.view(trace, query, layer, head).chain
             row = sum(NUM_POINTS[: chain.level]) + chain.point
-            found = deformable_attention.chain_location(chain)
+            found = chain_location(chain)
             np.testing.assert_allclose(found, locations[query, head, row], atol=1e-6, rtol=0)
             np.testing.assert_array_equal(chain.location, locations[query, head, row])
 
