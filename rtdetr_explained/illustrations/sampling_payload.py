@@ -28,8 +28,8 @@ from rtdetr_explained.illustrations.deformable_attention_drawing import OFFSET_S
 from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, photo_jpeg
 from rtdetr_explained.tracing.trace import Trace
 
-FINEST_OFFSET_STEP = 1 / 1024  # half of it moves a point of a box as wide as the photo by a 16,000th of the photo
-WEIGHT_STEP = 1 / 8191
+FINEST_OFFSET_STEP = 1 / 512  # half of it moves a point of a box as wide as the photo by an 8,000th of the photo
+WEIGHT_STEP = 1 / 4095
 SMALLEST_REACH = 1e-4  # of the image; below it a location no longer tells its offset
 COMPRESSION = 4  # of 9: the last percent would take most of the time
 
@@ -37,7 +37,7 @@ COMPRESSION = 4  # of 9: the last percent would take most of the time
 def pack(trace: Trace) -> bytes:
     """Photo, boxes, and the points of all layers and queries with their weights.
 
-    Offsets are rounded to steps of 1/1024 (coarser when one is beyond 32) and weights to steps of 1/8191; boxes stay
+    Offsets are rounded to steps of 1/512 (coarser when one is beyond 64) and weights to steps of 1/4095; boxes stay
     float32. The receiver gets a location as the model does: reference + offset × scale × box size × 0.5. Where an edit
     moved a point, the offset is the one that leads to its new place.
     """

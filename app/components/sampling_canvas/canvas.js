@@ -197,10 +197,10 @@ class SamplingCanvas extends Selection {
     return this.send()
   }
 
-  // Lets go of the point, then of the comparison, then of the query.
+  // Lets go of the comparison, then of the point, then of the query, as the page does.
   release() {
     const { state } = this
-    const held = ["point", "compare", "pinned"].find((name) => state[name] !== null)
+    const held = ["compare", "point", "pinned"].find((name) => state[name] !== null)
     if (!held) return false
     this.set({ [held]: null })
     return this.send()
