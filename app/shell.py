@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib import import_module
 
 import streamlit as st
 
@@ -70,6 +71,13 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
     except InputError as error:
         st.error(plain(error))
     state.write_url()
+
+
+def prepare() -> None:
+    """Do the slow part of the first visit beforehand: import what pages share, load nano and trace the first image."""
+    import_module("app.depths")
+    import_module("app.figures")
+    models.trace_of(ViewState())
 
 
 def _settle(view: ViewState) -> ViewState:

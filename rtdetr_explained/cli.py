@@ -3,8 +3,8 @@
 import argparse
 import json
 import os
-import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -82,16 +82,28 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def run_app(options: argparse.Namespace) -> int:
-    """Start Streamlit on the app, from a checkout or from the installed package."""
+    """Serve the app from a checkout or from the installed package, in this process, until it is stopped."""
     package = Path(__file__).parent
     root = next((p for p in (package / "_app", package.parent) if (p / "streamlit_app.py").is_file()), None)
     if root is None:
         raise InputError("The app's files are missing from this installation; install rtdetr-explained again.")
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(options.port)]
+    os.chdir(root)  # Streamlit reads the theme from .streamlit/config.toml in the working directory
+    sys.path.insert(0, str(root))
+    from streamlit.web import cli as streamlit
+
+    threading.Thread(target=prepare_app, daemon=True).start()
+    arguments = ["run", "streamlit_app.py", "--server.port", str(options.port)]
     if options.headless:
-        command += ["--server.headless", "true"]
-    # The directory matters: Streamlit reads the theme from .streamlit/config.toml in it.
-    return subprocess.run(command, cwd=root, check=False).returncode
+        arguments += ["--server.headless", "true"]
+    streamlit.main(arguments, prog_name="rtdetr-explained app", standalone_mode=False)
+    return 0
+
+
+def prepare_app() -> None:
+    """Import what the first page needs and trace its image while the server starts and the browser opens."""
+    from app import shell
+
+    shell.prepare()
 
 
 def run_detect(options: argparse.Namespace) -> int:

@@ -1,6 +1,8 @@
 """The command line, run as a user runs it, but in this process."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -104,18 +106,19 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-def test_app_starts_streamlit_where_the_app_lies(monkeypatch):
+def test_app_starts_streamlit_where_the_app_lies(monkeypatch, tmp_path):
     started = {}
 
-    class Done:
-        returncode = 0
+    def main(arguments, **options):
+        started.update(arguments=arguments, folder=Path.cwd(), path=sys.path[0])
 
-    def run(command, cwd, check):
-        started.update(command=command, cwd=cwd)
-        return Done
-
-    monkeypatch.setattr(cli.subprocess, "run", run)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("streamlit.web.cli.main", main)
+    monkeypatch.setattr(cli, "prepare_app", lambda: started.update(prepared=True))
     assert cli.main(["app", "--port", "9999", "--headless"]) == 0
-    assert (started["cwd"] / "streamlit_app.py").is_file()
-    assert started["command"][1:5] == ["-m", "streamlit", "run", "streamlit_app.py"]
-    assert "9999" in started["command"]
+    assert (started["folder"] / "streamlit_app.py").is_file()
+    assert started["path"] == str(started["folder"])
+    assert started["arguments"][:2] == ["run", "streamlit_app.py"]
+    assert started["arguments"][2:] == ["--server.port", "9999", "--server.headless", "true"]
+    assert started["prepared"]
