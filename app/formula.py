@@ -57,10 +57,11 @@ def _draw(one: Formula) -> None:
     left.markdown("\n".join(f"- ${symbol}$: {plain(meaning)}" for symbol, meaning in one.where))
     with right:
         icon, word = (":material/check:", "Agrees") if one.agrees else (":material/warning:", "Differs")
+        against = "by definition" if one.defined else "traced"
         st.markdown(
             f"{icon} **{word}** with the trace  \n"
             f"recomputed **{_list(one.computed)}**  \n"
-            f"traced **{_list(one.traced)}** :gray[{plain(one.site)}]  \n"
+            f"{against} **{_list(one.traced)}** :gray[{plain(one.source)}]  \n"
             f"greatest difference {number(one.error)}, at most {number(one.tolerance)} is rounding"
         )
         if one.note:

@@ -210,10 +210,13 @@ def _list(slug: str, sites: list[SiteInfo], trace: Trace, chosen: SiteInfo) -> N
         selection_default={"selection": {"rows": [place]}},
         alt=f"{len(sites)} tensors with their axes, type, unit and range",
     )
-    remarks = ["Tensors without a range were computed, but their values are not kept in this trace."]
+    remarks = []
+    if any(site.name not in trace for site in sites):
+        remarks.append("Tensors without a range were computed, but their values are not kept in this trace.")
     if any(site.name.startswith("decoder.layers.") for site in sites):
         remarks.append("Every decoder layer has the same tensors.")
-    st.caption(" ".join(remarks))
+    if remarks:
+        st.caption(" ".join(remarks))
 
 
 def _row(site: SiteInfo, trace: Trace) -> dict[str, Any]:

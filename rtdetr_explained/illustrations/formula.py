@@ -23,9 +23,9 @@ class Formula:
     """An equation, the same with numbers, and the result next to the trace's own.
 
     `latex` is the equation of the paper, `numbers` has the numbers of this image filled in; `where` explains the
-    symbols. `computed` (n,) follows from the numbers, `traced` (n,) is what the pass itself gave at `site`, a site or
-    what is made of it; `tolerance` is the difference that the precision of the numbers allows, and `note` says what a
-    reader must know about them.
+    symbols. `computed` (n,) follows from the numbers, `traced` (n,) is what the pass itself gave, or what must come
+    out by definition (`defined`), and `source` says where that was taken from. `tolerance` is the difference that the
+    precision of the numbers allows, and `note` says what a reader must know about them.
     """
 
     title: str
@@ -34,9 +34,10 @@ class Formula:
     where: tuple[tuple[str, str], ...]
     computed: np.ndarray
     traced: np.ndarray
-    site: str
+    source: str
     tolerance: float
     note: str = ""
+    defined: bool = False
     error: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,14 +57,15 @@ def formula(
     where: dict[str, str],
     computed: ArrayLike,
     traced: ArrayLike,
-    site: str,
+    source: str,
     precision: float = EXACT,
     note: str = "",
+    defined: bool = False,
 ) -> Formula:
     """A formula whose tolerance is `precision` times the size of the numbers, or times one where they are smaller."""
     computed, traced = np.atleast_1d(np.asarray(computed, np.float64)), np.atleast_1d(np.asarray(traced, np.float64))
     tolerance = precision * max(1.0, float(np.abs(traced).max()))
-    return Formula(title, latex, numbers, tuple(where.items()), computed, traced, site, tolerance, note)
+    return Formula(title, latex, numbers, tuple(where.items()), computed, traced, source, tolerance, note, defined)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,11 @@ def column(values: Sequence[Any] | np.ndarray, digits: int = 4) -> str:
     """A column vector; strings stay as they are."""
     rows = [value if isinstance(value, str) else tex(value, digits) for value in values]
     return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
+
+
+def lines(*parts: str) -> str:
+    """Parts of a long formula below each other."""
+    return r"\begin{gathered} " + r" \\[4pt] ".join(parts) + r" \end{gathered}"
 
 
 def words(text: str) -> str:

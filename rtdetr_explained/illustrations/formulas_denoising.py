@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtdetr_explained.illustrations import denoising as figure
-from rtdetr_explained.illustrations.formula import Choice, Formula, column, formula, signed, tex
+from rtdetr_explained.illustrations.formula import Choice, Formula, column, formula, lines, signed, tex
 
 
 class Draws(NamedTuple):
@@ -60,15 +60,19 @@ def _box(kind: str, target: np.ndarray, drawn: Draws, slot: int, scale: float, c
     box = np.concatenate([(moved[:2] + moved[2:]) / 2, moved[2:] - moved[:2]])
     reach = "half to one whole side" if negative else "at most half a side"
     sign = column([f"{int(s):+d}" for s in drawn.sign[slot]])
-    amounts = column([f"({tex(a)} + 1)" if negative else tex(a) for a in drawn.amount[slot]])
+    amounts = column(drawn.amount[slot] + negative)
     return formula(
         f"A {kind} query: each corner moves by {reach}",
-        r"k' = \mathrm{clip}_{[0, 1]} \Big( k + \lambda\, s\, "
-        + (r"(1 + u)" if negative else "u")
-        + r" \cdot \tfrac12 \begin{pmatrix} w & h & w & h \end{pmatrix}^{\!\top} \Big), \qquad "
-        r"u \in [0, 1),\; s \in \{-1, 1\}",
-        rf"k' = \mathrm{{clip}} \left( {column(corners)} + {tex(scale)} \cdot {sign} \odot {amounts} \odot "
-        rf"{column(half)} \right) = {column(moved)}",
+        lines(
+            rf"k' = \mathrm{{clip}}_{{[0, 1]}} \big( k + \lambda\, s\, {'(1 + u)' if negative else 'u'} \cdot \tfrac12 "
+            r"(w, h, w, h) \big)",
+            r"u \in [0, 1), \qquad s \in \{-1, 1\}",
+        ),
+        lines(
+            rf"k' = \mathrm{{clip}} \left( {column(corners)} + {tex(scale)} \cdot {sign} \odot {amounts} \odot "
+            rf"{column(half)} \right)",
+            rf"= {column(moved)}",
+        ),
         {
             "k": "corners of the first object's true box: " + r"left, top, right, bottom in parts of the image",
             "w, h": f"its width and height, {target[2]:.4f} and {target[3]:.4f}",
@@ -96,8 +100,10 @@ def _label(drawn: Draws, slot: int, choice: Choice) -> Formula:
     return formula(
         "The class it is given",
         r"c' = \begin{cases} \text{a random class} & u < \tfrac12 \rho \\ c & \text{otherwise} \end{cases}",
-        rf"u = {tex(chance)} {relation} {tex(limit)} = \tfrac12 \cdot {tex(2 * limit)} \quad \Rightarrow \quad c' = "
-        rf"\text{{{outcome}}} = {given}",
+        lines(
+            rf"u = {tex(chance)} {relation} {tex(limit)} = \tfrac12 \cdot {tex(2 * limit)}",
+            rf"\Rightarrow \quad c' = \text{{{outcome}}} = {given}",
+        ),
         {
             "c": f"true class of the first object: {true}, {trace.class_names[true]}",
             "c'": f"class its positive query is given: {given}, {trace.class_names[given]}",

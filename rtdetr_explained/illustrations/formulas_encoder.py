@@ -15,6 +15,7 @@ from rtdetr_explained.illustrations.formula import (
     column,
     factor,
     formula,
+    lines,
     sigmoid64,
     tex,
     words,
@@ -162,12 +163,17 @@ def aifi(choice: Choice) -> list[Formula]:
     return [
         formula(
             "Where a cell is, as sine and cosine",
-            r"\mathrm{pos}(y, x) = \big[ \sin y\omega_i,\; \cos y\omega_i,\; \sin x\omega_i,\; \cos x\omega_i "
-            r"\big]_{i = 0}^{C/4 - 1}, \qquad \omega_i = 10000^{-4i/C}",
-            rf"\omega_{{{i}}} = 10000^{{-{i}/{quarter}}} = {tex(omega[i])}: \quad \big[ \sin {tex(row * omega[i])},\; "
-            rf"\cos {tex(row * omega[i])},\; \sin {tex(col * omega[i])},\; \cos {tex(col * omega[i])} \big] = \big[ "
-            + r",\; ".join(tex(made[i + k * quarter]) for k in range(4))
-            + r" \big]",
+            lines(
+                r"\mathrm{pos}(y, x) = \big[ \sin y\omega_i,\; \cos y\omega_i,\; \sin x\omega_i,\; \cos x\omega_i "
+                r"\big]_{i = 0}^{C/4 - 1}",
+                r"\omega_i = 10000^{-4i/C}",
+            ),
+            lines(
+                rf"\omega_{{{i}}} = 10000^{{-{i}/{quarter}}} = {tex(omega[i])}",
+                rf"\big[ \sin {tex(row * omega[i])},\; \cos {tex(row * omega[i])},\; \sin {tex(col * omega[i])},\; "
+                rf"\cos {tex(col * omega[i])} \big]",
+                r"= \big[ " + r",\; ".join(tex(made[i + k * quarter]) for k in range(4)) + r" \big]",
+            ),
             {
                 "y, x": f"row {row} and column {col} of cell {cell}",
                 "C": f"channels: {len(code)}; each quarter holds one of the four kinds",
@@ -182,8 +188,10 @@ def aifi(choice: Choice) -> list[Formula]:
             "What a cell's attention adds up to",
             r"\alpha_{ij} = \frac{\exp\!\big( q_i \cdot k_j / \sqrt{d} \big)}{\sum_m \exp\!\big( q_i \cdot k_m / "
             r"\sqrt{d} \big)}, \qquad \sum_j \alpha_{ij} = 1",
-            rf"\sqrt{{d}} = \sqrt{{{d}}} = {tex(np.sqrt(d), 3)}, \qquad \sum_j \alpha_{{{cell},j}} = {shown} + \dots = "
-            rf"{tex(weights[head].sum())}",
+            lines(
+                rf"\sqrt{{d}} = \sqrt{{{d}}} = {tex(np.sqrt(d), 3)}",
+                rf"\sum_j \alpha_{{{cell},j}} = {shown} + \dots = {tex(weights[head].sum())}",
+            ),
             {
                 "i": f"the cell that looks, {cell}; the heaviest three of {h * w} cells are written out",
                 "q, k": f"query and key vectors of head {head}, each with d = {d} numbers of {len(code)}",
@@ -191,17 +199,20 @@ def aifi(choice: Choice) -> list[Formula]:
             },
             weights[head].sum(),
             1.0,
-            f"{ATTENTION}, head {head}; a softmax sums to one",
+            f"weights of a softmax; {ATTENTION}, head {head}",
             # Rounding each of T weights to half precision adds up, in the worst case, to half a unit of each.
             HALF,
             "Query and key vectors are not kept in a trace, so the scalar products behind the weights stay symbols.",
+            defined=True,
         ),
         formula(
             f"The cell's heaviest partner: cell {partner}, {place}",
             r"\frac{\alpha_{ij}}{\alpha_{ii}} = \exp\!\left( \frac{q_i \cdot k_j - q_i \cdot k_i}{\sqrt{d}} \right)",
-            rf"\frac{{q_{{{cell}}} \cdot k_{{{partner}}} - q_{{{cell}}} \cdot k_{{{cell}}}}}{{\sqrt{{{d}}}}} = \ln "
-            rf"\frac{{{tex(other)}}}{{{tex(own)}}} = {tex(gap)}, \qquad \alpha_{{{cell},{partner}}} = {tex(own)} \cdot "
-            rf"e^{{{tex(gap)}}} = {tex(own * np.exp(gap))}",
+            lines(
+                rf"\frac{{q_{{{cell}}} \cdot k_{{{partner}}} - q_{{{cell}}} \cdot k_{{{cell}}}}}{{\sqrt{{{d}}}}} = \ln "
+                rf"\frac{{{tex(other)}}}{{{tex(own)}}} = {tex(gap)}",
+                rf"\alpha_{{{cell},{partner}}} = {tex(own)} \cdot e^{{{tex(gap)}}} = {tex(own * np.exp(gap))}",
+            ),
             {
                 "i, j": f"cell {cell} looks at cell {partner}",
                 r"\alpha_{ij}": f"weight of that cell in head {head}, of {H} heads",
@@ -234,10 +245,14 @@ def ccff(choice: Choice) -> list[Formula]:
     return [
         formula(
             "Maps of two levels must fit to be put on top of each other",
-            r"[\,\mathrm{up}(T_5),\; P_4\,] \in \mathbb{R}^{2C \times 2h_5 \times 2w_5}, \qquad "
-            r"[\,\mathrm{up}(T_4),\; P_3\,] \in \mathbb{R}^{2C \times 2h_4 \times 2w_4}",
-            rf"2 \cdot ({h5} \times {w5}) = {2 * h5} \times {2 * w5} = (h_4 \times w_4), \qquad 2 \cdot ({h4} \times "
-            rf"{w4}) = {2 * h4} \times {2 * w4} = (h_3 \times w_3), \qquad 2C = {2 * C}",
+            lines(
+                r"[\,\mathrm{up}(T_5),\; P_4\,] \in \mathbb{R}^{2C \times 2h_5 \times 2w_5}",
+                r"[\,\mathrm{up}(T_4),\; P_3\,] \in \mathbb{R}^{2C \times 2h_4 \times 2w_4}",
+            ),
+            lines(
+                rf"2 \cdot ({h5} \times {w5}) = {2 * h5} \times {2 * w5} = h_4 \times w_4",
+                rf"2 \cdot ({h4} \times {w4}) = {2 * h4} \times {2 * w4} = h_3 \times w_3, \qquad 2C = {2 * C}",
+            ),
             {
                 r"\mathrm{up}": "every cell repeated twice each way (nearest neighbour)",
                 "T": "attended P5, and F4, after their lateral 1 × 1 convolutions",
@@ -249,13 +264,18 @@ def ccff(choice: Choice) -> list[Formula]:
         ),
         formula(
             "What the fusion costs",
-            r"F = 2 \Big[ \underbrace{C^2 (A_5 + A_4)}_{\text{lateral } 1 \times 1} + \underbrace{9 C^2 (A_4 + A_5)}"
-            r"_{\text{downsampling } 3 \times 3} + \underbrace{\big( 4 C E + " + f"{3 * per_block} E^2"
-            r" + [E \neq C]\, E C \big) (A_4 + A_3 + A_4 + A_5)}_{\text{four CSP blocks}} \Big]",
-            rf"F = 2 \Big[ {C}^2 \cdot ({A5} + {A4}) + 9 \cdot {C}^2 \cdot ({A4} + {A5}) + \big( 4 \cdot {C} \cdot {E} "
-            rf"+ {3 * per_block} \cdot {E}^2 {last} \big) \cdot {places} \Big] = {tex(cost / 1e9)} \cdot 10^9",
+            lines(
+                r"F = 2 \big[ C^2 (A_5 + A_4) + 9\, C^2 (A_4 + A_5)",
+                rf"+ \big( 4\, C E + {3 * per_block}\, E^2 + [E \neq C]\, E C \big) (A_4 + A_3 + A_4 + A_5) \big]",
+            ),
+            lines(
+                rf"F = 2 \big[ {C}^2 \cdot ({A5} + {A4}) + 9 \cdot {C}^2 \cdot ({A4} + {A5})",
+                rf"+ \big( 4 \cdot {C} \cdot {E} + {3 * per_block} \cdot {E}^2 {last} \big) \cdot {places} \big] "
+                rf"= {tex(cost / 1e9)} \cdot 10^9",
+            ),
             {
-                "F": "floating-point operations, two for each multiply-add, without norms and activations",
+                "F": "floating-point operations, two for each multiply-add: lateral 1 × 1 convolutions, 3 × 3 ones "
+                "that halve a map, and four CSP blocks; norms and activations are left out",
                 r"A_\ell": f"cells of a map: {A3:,}, {A4:,} and {A5:,}",
                 "E": f"channels inside a CSP block: {E}, which is {config['expansion']:g} of C",
                 str(3 * per_block): "three RepVGG blocks of 3 × 3 weights"

@@ -13,12 +13,17 @@ from rtdetr_explained.illustrations.formula import (
     Formula,
     column,
     formula,
+    lines,
     logit,
     sigmoid64,
     tex,
     words,
 )
 
+NOT_VALID = (
+    "This anchor lies at the border of the image and is not valid: its logits are infinite, so the trace holds 1 for "
+    "all four numbers."
+)
 ANCHOR_SIZE = 0.05  # side of the anchor on the finest level, in parts of the image
 
 
@@ -37,10 +42,11 @@ def query_selection(choice: Choice) -> list[Formula]:
             "The anchor: the fixed box of a cell",
             r"a = \left( \frac{x + 1/2}{w_\ell},\; \frac{y + 1/2}{h_\ell},\; 0.05 \cdot 2^\ell,\; 0.05 \cdot 2^\ell "
             r"\right)",
-            rf"a = \left( \frac{{{query.col} + 1/2}}{{{w}}},\; \frac{{{query.row} + 1/2}}{{{h}}},\; 0.05 \cdot "
-            rf"2^{query.level},\; 0.05 \cdot 2^{query.level} \right) = \left( "
-            + ", ".join(map(tex, anchor))
-            + r" \right)",
+            lines(
+                rf"a = \left( \frac{{{query.col} + 1/2}}{{{w}}},\; \frac{{{query.row} + 1/2}}{{{h}}},\; 0.05 \cdot "
+                rf"2^{query.level},\; 0.05 \cdot 2^{query.level} \right)",
+                r"= \left( " + r",\; ".join(map(tex, anchor)) + r" \right)",
+            ),
             {
                 r"\ell": f"level {query.level} of 0, 1, 2: {name}, a map of {h} rows and {w} columns",
                 "x, y": f"column {query.col} and row {query.row} of token {query.token}, where query {query.index} "
@@ -49,10 +55,7 @@ def query_selection(choice: Choice) -> list[Formula]:
             anchor if valid else np.ones(4),
             query.anchor,
             f"query_selection.anchors, token {query.token}",
-            note=""
-            if valid
-            else "This anchor lies at the border of the image and is not valid: its logits are "
-            "infinite, so the trace holds 1 for all four numbers.",
+            note="" if valid else NOT_VALID,
         ),
         rank(choice),
     ]
@@ -104,8 +107,10 @@ def rank(choice: Choice) -> Formula:
     return formula(
         "The score, and the place in the order",
         r"s_i = \max_c z_{i,c}, \qquad \mathrm{rank}(i) = \big| \{ j : s_j > s_i \} \big|",
-        rf"s_{{{query.token}}} = \max({maximum}, \dots) = {tex(z)}, \quad \sigma(s_{{{query.token}}}) = "
-        rf"{tex(float(sigmoid64(z)))}, \quad \mathrm{{rank}} = {rank}",
+        lines(
+            rf"s_{{{query.token}}} = \max({maximum}, \dots) = {tex(z)}",
+            rf"\sigma(s_{{{query.token}}}) = {tex(float(sigmoid64(z)))}, \qquad \mathrm{{rank}} = {rank}",
+        ),
         where,
         [best[0]] if by_pairs else [best[0], rank],
         [z] if by_pairs else [z, int(np.nonzero(trace.token_indices == query.token)[0][0])],
@@ -131,8 +136,10 @@ def decoder(choice: Choice) -> list[Formula]:
         formula(
             f"How layer {n} moves the box",
             r"b_{l} = \sigma\big( \Delta_l + \sigma^{-1}(b_{l-1}) \big), \qquad \sigma^{-1}(p) = \ln \frac{p}{1 - p}",
-            rf"b_{{{n}}} = \sigma\!\left( {column(delta)} + \sigma^{{-1}} {column(before)} \right) = "
-            rf"\sigma\!\left( {column(delta)} + {column(inverse)} \right) = {column(result)}",
+            lines(
+                rf"b_{{{n}}} = \sigma\!\left( {column(delta)} + \sigma^{{-1}} {column(before)} \right)",
+                rf"= \sigma\!\left( {column(delta)} + {column(inverse)} \right) = {column(result)}",
+            ),
             {
                 "b": "box of the query: centre x, y, width, height in parts of the image",
                 r"\Delta": f"correction from the box head of layer {n}, in logit space",
@@ -165,8 +172,10 @@ def attention(choice: Choice, row: int) -> Formula:
         f"Whom the query listens to in layer {layer + 1}",
         r"\alpha_{qj} = \frac{\exp\!\big( \mathrm{q}_q \cdot \mathrm{k}_j / \sqrt{d} \big)}{\sum_m \exp\!\big( "
         r"\mathrm{q}_q \cdot \mathrm{k}_m / \sqrt{d} \big)}, \qquad \sum_j \alpha_{qj} = 1",
-        rf"\alpha_{{{query.index},{partner}}} = {tex(others[head].max())}, \qquad \sum_j \alpha_{{{query.index},j}} = "
-        rf"{shown} + \dots = {tex(total)}",
+        lines(
+            rf"\alpha_{{{query.index},{partner}}} = {tex(others[head].max())}",
+            rf"\sum_j \alpha_{{{query.index},j}} = {shown} + \dots = {tex(total)}",
+        ),
         {
             "q, j": f"query {query.index} listens to query j; of the others, most to query {partner}",
             r"\mathrm{q}, \mathrm{k}": f"query and key vectors of head {head}, with d = {d} numbers each",
@@ -174,9 +183,10 @@ def attention(choice: Choice, row: int) -> Formula:
         },
         total,
         1.0,
-        f"decoder.layers.{layer}.self_attn.weights, head {head}; a softmax sums to one",
+        f"weights of a softmax; decoder.layers.{layer}.self_attn.weights, head {head}",
         HALF,
         "Query and key vectors are not kept in a trace, so the scalar products behind the weights stay symbols.",
+        defined=True,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
-from rtdetr_explained.illustrations.formula import EXACT, Choice, Formula, column, factor, formula, tex
+from rtdetr_explained.illustrations.formula import EXACT, Choice, Formula, column, factor, formula, lines, tex
 
 HALF_STEP = 2**-11  # relative error of a number that was rounded to half precision
 OFFSET_SCALE = 0.5  # the model's own constant, repeated so that formulas of a saved trace do not load torch
@@ -86,7 +86,10 @@ def weight(choice: Choice, head: int, point: int) -> Formula:
     return formula(
         "How much the point counts",
         r"A_p = \frac{e^{a_p}}{\sum_{p'} e^{a_{p'}}}, \qquad \sum_{p=1}^{P} A_p = 1",
-        rf"A_{{{point}}} = {tex(weights[point])}, \qquad \sum_p A_p = {shown} + \dots = {tex(weights.sum())}",
+        lines(
+            rf"A_{{{point}}} = {tex(weights[point])}",
+            rf"\sum_p A_p = {shown} + \dots = {tex(weights.sum())}",
+        ),
         {
             "a": "attention logits, a linear function of the query alone: no scalar product with what is read",
             "A": f"weights of head {head}; the heaviest four of {len(weights)} are written out. By level: {levels}",
@@ -94,7 +97,8 @@ def weight(choice: Choice, head: int, point: int) -> Formula:
         },
         weights.sum(),
         1.0,
-        f"decoder.layers.{choice.layer}.cross_attn.weights, head {head}; a softmax sums to one",
+        f"weights of a softmax; decoder.layers.{choice.layer}.cross_attn.weights, head {head}",
+        defined=True,
         note="A weight says how much of a reading is mixed in, not how much the result depends on it.",
     )
 
@@ -122,14 +126,17 @@ def reading(choice: Choice, head: int, point: int) -> list[Formula]:
     cells = [zero if cell is None else cell for cell in read]
     result = np.sum([share * cell for share, cell in zip(shares, cells, strict=True)], axis=0)
     amount = of_query(choice, "weights")[head, point]
-    terms = " + ".join(rf"{tex(s)} \cdot {factor(c[0])}" for s, c in zip(shares, cells, strict=True))
+    products = [rf"{tex(s)} \cdot {factor(c[0])}" for s, c in zip(shares, cells, strict=True)]
     return [
         *made,
         formula(
             "What the point reads, and what it hands on",
             r"v = \sum_{i} b_i\, V_{\ell, h}[y_i, x_i], \qquad o_h = \sum_{p=1}^{P} A_p\, v_p",
-            rf"v_0 = {terms} = {tex(result[0])}, \qquad A_{{{point}}}\, v_0 = {tex(amount)} \cdot "
-            rf"{factor(result[0])} = {tex(amount * result[0])}",
+            lines(
+                rf"v_0 = {' + '.join(products[:2])}",
+                rf"{''.join(f'+ {product} ' for product in products[2:])}= {tex(result[0])}",
+                rf"A_{{{point}}}\, v_0 = {tex(amount)} \cdot {factor(result[0])} = {tex(amount * result[0])}",
+            ),
             {
                 "V": f"the map {LEVEL_NAMES[level]} after the value projection of head {head}; zero outside the map",
                 "v": f"what the point reads: {len(result)} numbers, of which the first is written out and all compared",
@@ -167,10 +174,15 @@ def _cells(
     middle = np.sum([s * (np.array(c) + 0.5) for s, c in zip(shares, corners, strict=True)], axis=0) / [w, h]
     return formula(
         "Which four cells it reads",
-        r"(x, y) = p \odot (w_\ell, h_\ell) - \tfrac12, \qquad b = \big( (1 - f_x)(1 - f_y),\; f_x (1 - f_y),\; "
-        r"(1 - f_x) f_y,\; f_x f_y \big)",
-        rf"(x, y) = ({tex(place[0])} \cdot {w} - \tfrac12,\; {tex(place[1])} \cdot {h} - \tfrac12) = ({tex(at[0])},\; "
-        rf"{tex(at[1])}), \qquad f = ({tex(fx)},\; {tex(fy)}), \qquad b = ({', '.join(tex(s) for s in shares)})",
+        lines(
+            r"(x, y) = p \odot (w_\ell, h_\ell) - \tfrac12, \qquad f = (x, y) - \lfloor (x, y) \rfloor",
+            r"b = \big( (1 - f_x)(1 - f_y),\; f_x (1 - f_y),\; (1 - f_x) f_y,\; f_x f_y \big)",
+        ),
+        lines(
+            rf"(x, y) = ({tex(place[0])} \cdot {w} - \tfrac12,\; {tex(place[1])} \cdot {h} - \tfrac12)",
+            rf"= ({tex(at[0])},\; {tex(at[1])}), \qquad f = ({tex(fx)},\; {tex(fy)})",
+            "b = (" + r",\; ".join(map(tex, shares)) + ")",
+        ),
         {
             r"w_\ell, h_\ell": f"columns and rows of {LEVEL_NAMES[level]}, {w} and {h}; its first cell is at (0, 0)",
             "f": "what is left of x and y after rounding down",

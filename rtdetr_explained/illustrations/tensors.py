@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.colors import color_scale, palette
-from rtdetr_explained.illustrations.drawing import number, plotly_base, value_range
+from rtdetr_explained.illustrations.drawing import FONT_PX, number, plotly_base, value_range
 
 BINS = 48
 MAX_CELLS = 90_000  # of a heat map, which then takes less than half a megabyte
@@ -121,9 +121,13 @@ def histogram_figure(array: np.ndarray, unit: str, theme: str) -> go.Figure:
         customdata=np.stack([edges[:-1], edges[1:]], axis=1),
         hovertemplate="%{customdata[0]:.4g} to %{customdata[1]:.4g}: <b>%{y:,}</b> values<extra></extra>",
     )
+    title = {"font": {"size": FONT_PX}}
     axis = {"gridcolor": colors.line, "zerolinecolor": colors.line, "linecolor": colors.line, "automargin": True}
-    figure.update_xaxes(title=unit or "value", **axis)
-    figure.update_yaxes(title="values (log scale)", type="log", dtick=1, exponentformat="power", **axis)
+    figure.update_xaxes(title=title | {"text": unit or "value"}, **axis)
+    span = [-0.2, np.log10(max(counts.max(), 1)) + 0.1]  # a little below one, so that single values can be seen
+    figure.update_yaxes(
+        title=title | {"text": "values (log scale)"}, type="log", range=span, dtick=1, exponentformat="power", **axis
+    )
     return figure.update_layout(bargap=0)
 
 
@@ -152,12 +156,17 @@ def slice_figure(part: Slice, unit: str, theme: str, height: int = 430) -> go.Fi
         zmin=low,
         zmax=high,
         colorscale=[[i / (len(scale) - 1), color] for i, color in enumerate(scale)],
-        colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": unit or "value", "side": "right"}},
+        colorbar={
+            "thickness": 10,
+            "outlinewidth": 0,
+            "title": {"text": unit or "value", "side": "right", "font": {"size": FONT_PX}},
+        },
         hovertemplate=f"{part.row_axis} %{{y}}, {part.column_axis} %{{x}}: <b>%{{z:.4g}}</b><extra></extra>",
     )
+    title = {"font": {"size": FONT_PX}}
     axis = {"showgrid": False, "zeroline": False, "automargin": True, "linecolor": colors.line}
-    figure.update_xaxes(title=part.column_axis, **axis)
-    figure.update_yaxes(title=part.row_axis, autorange="reversed", **axis)
+    figure.update_xaxes(title=title | {"text": part.column_axis}, **axis)
+    figure.update_yaxes(title=title | {"text": part.row_axis}, autorange="reversed", **axis)
     if (part.row_axis, part.column_axis) == ("y", "x"):
         figure.update_yaxes(scaleanchor="x", constrain="domain")
         figure.update_xaxes(constrain="domain")
