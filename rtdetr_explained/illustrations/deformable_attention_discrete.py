@@ -130,8 +130,13 @@ def view(
         score_changes=after[queries, labels] - trace.scores,
         moves_px=np.linalg.norm((boxes_after[:, :2] + boxes_after[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2, axis=1),
         overlaps=np.array([iou(a, b) for a, b in zip(boxes, boxes_after, strict=True)]),
-        num_detections=(int((sigmoid(trace.logits) > threshold).sum()), int((after > threshold).sum())),
+        num_detections=(detected(trace.logits, threshold), detected(other.logits, threshold)),
     )
+
+
+def detected(logits: np.ndarray, threshold: float) -> int:
+    """How many detections there are above the threshold, at most as many as queries."""
+    return min(int((sigmoid(logits) > threshold).sum()), len(logits))
 
 
 def cell_weights(locations: np.ndarray, weights: np.ndarray, map_size: tuple[int, int], discrete: bool) -> np.ndarray:
