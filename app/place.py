@@ -5,15 +5,15 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import state, units
 from app.state import Selected
 from app.text import plain
+from rtdetr_explained.illustrations import query_selection
 from rtdetr_explained.illustrations.query_selection import QuerySelectionView
 from rtdetr_explained.illustrations.query_selection_place import (
     PlaceReport,
     answer,
     around,
-    cells_table,
     place_report,
     queries_table,
     with_other_cut,
@@ -35,35 +35,30 @@ def show(view: Selected, data: QuerySelectionView) -> None:
             "Click anywhere in a score map: which query stands there, or why none does? The three cells under the "
             "place, one of each level, are compared with the cut-off."
         )
+        _levels(data)
         return
-    if view.unit == "px":
-        where = "({:.0f}, {:.0f}) px".format(*report.place_px)
-    else:
-        where = "({:.3f}, {:.3f}) of the image".format(*report.place)
-    st.markdown(f"**At {where}.** {plain(answer(report))}")
+    spot = report.place_px if view.unit == "px" else report.place
+    unit = " px" if view.unit == "px" else ""
+    st.markdown(f"**At {units.place(spot, view.unit)}{unit}.** {plain(answer(report))}")
     if data.change is not None:
         st.markdown(plain(with_other_cut(report, data.change.kept_after, data.change.cutoff_after)))
     st.markdown(plain(around(report)))
-    cells = pd.DataFrame(cells_table(report, data.tokens))
-    cells["score"] = cells["score"].map("{:.3g}".format)
-    cells["rank"] = cells["rank"].map("{:,}".format)
-    cells = cells.map(plain)
-    st.table(cells, border="horizontal", hide_index=True, alt="The cells of the three levels under the place")
     listed = pd.DataFrame(queries_table(report))
     st.dataframe(
         listed,
         hide_index=True,
         row_height=32,
+        height=min(32 * (len(listed) + 1) + 4, 200),
         key=f"place_queries_{view.place}",
         on_select=lambda: _select(view, listed["query"].tolist()),
         selection_mode="single-row",
         alt="Queries at or near the place; selecting a row selects its query",
         column_config={
-            "query": st.column_config.NumberColumn("Query", width=56),
-            "comes from": st.column_config.TextColumn("Comes from", width=150),
-            "found": st.column_config.TextColumn("Found in the end", width=130),
-            "away": st.column_config.NumberColumn("Away (px)", format="%.0f", width=70),
+            "query": st.column_config.NumberColumn("Query", width=50),
+            "ends as": st.column_config.TextColumn("Ends as", width=92, help="Its class and score after the decoder"),
+            "away": st.column_config.NumberColumn("Away (px)", format="%.0f", width=66, help="From its cell's centre"),
             "holds the place": st.column_config.CheckboxColumn("Box holds it", width=80),
+            "comes from": st.column_config.TextColumn("Comes from", width=150),
         },
     )
     st.button(
@@ -75,3 +70,26 @@ def _select(view: Selected, queries: list[int]) -> None:
     rows = st.session_state[f"place_queries_{view.place}"]["selection"]["rows"]
     if rows and rows[0] < len(queries):
         state.change(query=queries[rows[0]])
+
+
+def show_marks(data: QuerySelectionView) -> None:
+    """The marks on the score maps as a table, once it is asked for."""
+    numbers = st.expander("Score maps as a table", key="table_score_maps", on_change="rerun")
+    if numbers.open:
+        with numbers:
+            marks = pd.DataFrame(query_selection.marks_table(data))
+            st.dataframe(marks, hide_index=True, height=320, alt="Chosen cells and near misses, best score first")
+
+
+def _levels(data: QuerySelectionView) -> None:
+    """What each level has and gives."""
+    levels = pd.DataFrame(query_selection.levels_table(data))
+    levels["share"] = levels["share"].map("{:.0%}".format)
+    levels["best score"] = levels["best score"].map("{:.2g}".format)
+    levels["cells"] = levels["cells"].map("{:,}".format)
+    st.table(
+        levels.rename(columns=str.capitalize),
+        border="horizontal",
+        hide_index=True,
+        alt="Cells, chosen cells, near misses and best score of each level",
+    )

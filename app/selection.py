@@ -17,6 +17,13 @@ from rtdetr_explained.tracing import edits
 from rtdetr_explained.tracing.trace import Trace
 
 MOST = 2  # times the model's own number of queries; attention among queries grows with the square of it
+NUMBERS = {
+    "score before": ".2f",
+    "score after": ".2f",
+    "box moved (px)": ".1f",
+    "query before": ".0f",
+    "query after": ".0f",
+}
 RELEASE = {"queries": None, "selection": None}
 
 
@@ -49,15 +56,23 @@ def own_method(trace: Trace) -> str:
 
 
 def controls(view: Selected, trace: Trace) -> None:
-    """Number of queries and method; both run again from here on, and leave all other pages alone."""
+    """Which level is shown; number of queries and method, which run again from here on."""
     own, method = len(trace.logits), own_method(trace)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Level",
+            ["all", *range(len(LEVEL_NAMES))],
+            required=True,
+            format_func=lambda level: level if level == "all" else LEVEL_NAMES[level],
+            help="One level alone is drawn larger.",
+            **state.bind("level", "all" if view.level is None else view.level),
+        )
         st.slider(
             "Queries to choose",
             1,
             most_queries(trace),
             step=1,
-            width=260,
+            width=220,
             help=f"The model was trained with {own}. Another number runs query selection and decoder again; backbone "
             "and encoder are kept.",
             **state.bind("queries", view.queries or own),
@@ -82,26 +97,6 @@ def controls(view: Selected, trace: Trace) -> None:
         )
 
 
-def filters(view: Selected) -> None:
-    """Which level is shown, and the unit of positions."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Level",
-            ["all", *range(len(LEVEL_NAMES))],
-            required=True,
-            format_func=lambda level: level if level == "all" else LEVEL_NAMES[level],
-            help="One level alone is drawn larger.",
-            **state.bind("level", "all" if view.level is None else view.level),
-        )
-        st.segmented_control(
-            "Positions in",
-            list(state.UNITS),
-            required=True,
-            format_func={"px": "pixels", "image": "0..1"}.__getitem__,
-            **state.bind("unit", view.unit),
-        )
-
-
 def compare(view: Selected, trace: Trace) -> SelectionChange | None:
     """Run again with the settings of the view and compare; None where they are the model's own."""
     changes: list[edits.Edit] = []
@@ -118,20 +113,28 @@ def compare(view: Selected, trace: Trace) -> SelectionChange | None:
         return None
 
 
-def show(change: SelectionChange | None) -> None:
-    """What the re-run changed, and what it cost."""
+def say(change: SelectionChange | None, trace: Trace) -> None:
+    """What the re-run changed and what it cost; without one, what the controls do."""
     if change is None:
+        st.caption(
+            f"These are the model's own {len(trace.logits)} queries. Other settings run query selection and decoder "
+            "again and are compared with them; everything else in the app keeps showing the untouched pass."
+        )
         return
-    st.markdown("#### The re-run")
-    st.markdown(plain(summary(change)))
-    share = change.rerun_ms / change.whole_ms
     st.markdown(
-        f"Cut-off **{change.cutoff_after:.2g}** instead of {change.cutoff_before:.2g}. The re-run took "
-        f"**{change.rerun_ms:.0f} ms**, {share:.0%} of the whole pass ({change.whole_ms:.0f} ms): backbone and encoder "
-        "were kept."
+        plain(summary(change))
+        + f" The re-run took **{change.rerun_ms:.0f} ms**; backbone and encoder, {change.spared_ms:.0f} of the "
+        f"{change.whole_ms:.0f} ms of the whole pass, were spared."
     )
+
+
+def show(change: SelectionChange) -> None:
+    """The detections of both runs."""
+    st.markdown("#### Detections after the re-run")
     if change.detections:
         rows = pd.DataFrame(table(change))
+        for column, form in NUMBERS.items():
+            rows[column] = rows[column].map(lambda value, form=form: "–" if pd.isna(value) else format(value, form))
         st.dataframe(
             rows,
             hide_index=True,
@@ -139,17 +142,19 @@ def show(change: SelectionChange | None) -> None:
             height=min(32 * (len(rows) + 1) + 4, 250),
             alt=f"{len(rows)} detections of both runs, those that differ first",
             column_config={
-                "change": st.column_config.TextColumn("Change", width=90),
-                "class": st.column_config.TextColumn("Class", width=80),
+                "change": st.column_config.TextColumn("Change", width=80),
+                "class": st.column_config.TextColumn("Class", width=74),
+                "score before": st.column_config.TextColumn("Score", width=52),
+                "score after": st.column_config.TextColumn("→", width=52, help="In the re-run"),
+                "box moved (px)": st.column_config.TextColumn("Moved (px)", width=76),
+                "query before": st.column_config.TextColumn("Query", width=52),
+                "query after": st.column_config.TextColumn("→", width=44, help="Its number in the re-run"),
                 "cell": st.column_config.TextColumn("Cell", width=140),
-                "query before": st.column_config.NumberColumn("Query", width=56),
-                "query after": st.column_config.NumberColumn("→", width=44, help="Its number in the re-run"),
-                "score before": st.column_config.NumberColumn("Score", format="%.2f", width=54),
-                "score after": st.column_config.NumberColumn("→", format="%.2f", width=54, help="Its score then"),
-                "box moved (px)": st.column_config.NumberColumn("Moved (px)", format="%.1f", width=80),
             },
         )
+    else:
+        st.caption(f"Neither run has a detection above {change.threshold:.2f}.")
     st.caption(
-        "Detections are matched by their cell and class, not by the number of the query. Everything else in the app "
-        "keeps showing the untouched pass."
+        "Matched by cell and class, not by the number of the query. “Object kept” means that another cell still gives "
+        "it. Only this comparison, the maps and the curve show the re-run; everything else is the untouched pass."
     )

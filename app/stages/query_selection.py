@@ -11,18 +11,21 @@ view = selection.settle(view, trace)
 
 
 def see() -> None:
-    """Score maps and figure; on the right the place that was asked about, the re-run, and the selected query."""
+    """Score maps with the place that was asked about; below them figure, re-run and the selected query."""
+    selection.controls(view, trace)
     change = selection.compare(view, trace)
-    report = place.report_of(view, trace)
-    data = query_selection.view(trace, view.query, view.unit, view.level, change, report)
+    selection.say(change, trace)
+    data = query_selection.view(trace, view.query, view.unit, view.level, change, place.report_of(view, trace))
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        selection.filters(view)
-        selection.controls(view, trace)
         score_maps.show(view, trace, data)
-        figures.show("query_selection", query_selection_steps, data, selects="query")
+        place.show_marks(data)
     with right:
         place.show(view, data)
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        figures.show("query_selection", query_selection_steps, data, selects="query")
+    with right:
         if change is not None:
             selection.show(change)
             controls.threshold(view)

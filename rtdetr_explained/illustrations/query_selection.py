@@ -194,3 +194,39 @@ def table(view: QuerySelectionView) -> dict[str, list]:
     )
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 5
     return dict(zip(("query", "level", "row", "column", "score"), columns, strict=True))
+
+
+def levels_table(view: QuerySelectionView) -> dict[str, list]:
+    """What each level has and gives: cells, chosen ones, near misses, and the best score."""
+    every = view.tokens
+    of_level = [every.levels == level for level in range(len(view.level_scores))]
+    return {
+        "level": list(LEVEL_NAMES),
+        "cells": [int(here.sum()) for here in of_level],
+        "chosen": [int((every.chosen & here).sum()) for here in of_level],
+        "share": list(view.share),
+        "near misses": [int((every.near & here).sum()) for here in of_level],
+        "best score": [float(every.scores[here].max()) for here in of_level],
+    }
+
+
+def marks_table(view: QuerySelectionView) -> dict[str, list]:
+    """Every cell that is marked on a map, best first: the chosen ones, the near misses and what a re-run gained."""
+    every = view.tokens
+    marked = every.chosen | every.near
+    if view.change is not None:
+        marked[view.change.gained] = True
+    cells = [token for token in every.order if marked[token] and every.levels[token] in view.shown]
+    rows: dict[str, list] = {
+        "rank": [int(every.ranks[token]) for token in cells],
+        "level": [LEVEL_NAMES[every.levels[token]] for token in cells],
+        "row": [int(every.rows[token]) for token in cells],
+        "column": [int(every.cols[token]) for token in cells],
+        "best class": [every.class_name(token) for token in cells],
+        "score": [float(every.scores[token]) for token in cells],
+        "became": [every.fate(token) for token in cells],
+    }
+    if view.change is not None:
+        verbs = dict.fromkeys(view.change.gained.tolist(), "gained") | dict.fromkeys(view.change.lost.tolist(), "lost")
+        rows["re-run"] = [verbs.get(int(token), "") for token in cells]
+    return rows

@@ -11,6 +11,7 @@ import numpy as np
 from rtdetr_explained.illustrations.query_selection_tokens import tokens
 from rtdetr_explained.tracing.trace import Detection, Trace
 
+AGAIN = ("query_selection", "decoder", "deformable_attention")  # the stages that run again
 SAME_OBJECT = 0.5  # IoU from which two boxes of one class are the same object
 SEEN_SCORE, SEEN_PX = 0.005, 0.5  # smaller changes do not show in the numbers on the page
 
@@ -59,6 +60,7 @@ class SelectionChange:
     detections: tuple[DetectionChange, ...]
     rerun_ms: float
     whole_ms: float
+    spared_ms: float
 
     def count(self, kind: str) -> int:
         """Number of detections of a kind."""
@@ -68,11 +70,11 @@ class SelectionChange:
 def selection_change(before: Trace, after: Trace, threshold: float = 0.5) -> SelectionChange:
     """Compare a trace with a re-run of it from query selection on; `threshold` is that of the detections.
 
-    The time of the whole pass is the sum of its stages, that of the re-run the sum of the stages that ran again.
+    The time of the whole pass is the sum of its stages, that of the re-run the sum of the stages that ran again; spared
+    is what the others took in the whole pass.
     """
     old, new = tokens(before), tokens(after)
     found_before, found_after = before.detections(threshold), after.detections(threshold)
-    again = ("query_selection", "decoder", "deformable_attention")
     return SelectionChange(
         queries_before=len(before.token_indices),
         queries_after=len(after.token_indices),
@@ -88,8 +90,9 @@ def selection_change(before: Trace, after: Trace, threshold: float = 0.5) -> Sel
         detections_before=len(found_before),
         detections_after=len(found_after),
         detections=detection_changes(before, after, found_before, found_after),
-        rerun_ms=sum(after.times_ms[stage] for stage in again),
+        rerun_ms=sum(after.times_ms[stage] for stage in AGAIN),
         whole_ms=sum(before.times_ms.values()),
+        spared_ms=sum(ms for stage, ms in before.times_ms.items() if stage not in AGAIN),
     )
 
 
@@ -146,15 +149,16 @@ def by_token(trace: Trace, found: Sequence[Detection]) -> dict[tuple[int, int], 
 
 def has_object(detection: Detection, others: Sequence[Detection]) -> bool:
     """Whether one of the others is of the same class and on the same object."""
-    return any(other.label == detection.label and iou(detection, other) >= SAME_OBJECT for other in others)
+    boxes = np.array([other.box_px for other in others if other.label == detection.label]).reshape(-1, 4)
+    return bool((iou(np.array(detection.box_px), boxes) >= SAME_OBJECT).any())
 
 
-def iou(one: Detection, other: Detection) -> float:
-    """Intersection over union of two boxes."""
-    a, b = np.array(one.box_px), np.array(other.box_px)
-    overlap = float(np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)))
-    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - overlap
-    return overlap / union if union > 0 else 0.0
+def iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of one box (4,) and others (n, 4), x0 y0 x1 y1: (n,)."""
+    sides = np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None)  # n 2
+    overlap = sides.prod(1)
+    areas = (others[:, 2:] - others[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
+    return overlap / np.maximum(areas - overlap, 1e-12)
 
 
 def summary(change: SelectionChange) -> str:
@@ -168,8 +172,9 @@ def summary(change: SelectionChange) -> str:
     twice = f" ({repeated} of the {change.queries_after} queries are a cell's second or later)" if repeated else ""
     return (
         f"With {' and '.join(settings) or 'the same settings'}: {plural(len(change.gained), 'cell')} gained and "
-        f"{len(change.lost)} lost{twice}. Detections above {change.threshold:.2f}: {change.count('lost')} lost, "
-        f"{change.count('gained')} gained, {change.count('changed')} changed, {change.count('same')} the same."
+        f"{len(change.lost)} lost{twice}. Detections above {change.threshold:.2f}: {change.detections_after} instead of "
+        f"{change.detections_before}; by cell and class {change.count('lost')} lost, {change.count('gained')} gained, "
+        f"{change.count('changed')} changed, {change.count('same')} the same."
     )
 
 
@@ -184,10 +189,10 @@ def table(change: SelectionChange) -> dict[str, list]:
     return {
         "change": [row.kind + (", object kept" if row.elsewhere and row.kind == "lost" else "") for row in rows],
         "class": [row.class_name for row in rows],
-        "cell": [row.where for row in rows],
-        "query before": [row.query_before for row in rows],
-        "query after": [row.query_after for row in rows],
         "score before": [row.score_before for row in rows],
         "score after": [row.score_after for row in rows],
         "box moved (px)": [row.moved_px for row in rows],
+        "query before": [row.query_before for row in rows],
+        "query after": [row.query_after for row in rows],
+        "cell": [row.where for row in rows],
     }

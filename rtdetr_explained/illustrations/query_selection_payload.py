@@ -68,7 +68,6 @@ def pack(view: QuerySelectionView, trace: Trace) -> bytes:
         "cutoff": view.cutoff,
         "kept": view.kept,
         "near": int(every.near.sum()),
-        "cutoffAgain": None if view.change is None else view.change.cutoff_after,
         "selected": int(trace.token_indices[view.query]),
         "query": view.query,
         "only": view.only,

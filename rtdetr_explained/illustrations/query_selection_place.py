@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
-from rtdetr_explained.illustrations.query_selection_tokens import Tokens, apart, ordinal, token_at, tokens
+from rtdetr_explained.illustrations.query_selection_tokens import apart, ordinal, token_at, tokens
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
-COVERING = 5  # queries that are listed
+COVERING = 3  # queries that are listed
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def around(report: PlaceReport) -> str:
     count = (
         f"The final boxes of {report.num_covering} queries hold" if report.num_covering > 1 else "One final box holds"
     )
-    which = "best is" if report.num_covering > 1 else "one is that of"
-    return f"{text}{count} this place; the {which} query {first.query}, “{first.class_name}” {first.score:.2f}."
+    which = "the best is" if report.num_covering > 1 else "it is that of"
+    return f"{text}{count} this place; {which} query {first.query}, “{first.class_name}” {first.score:.2f}."
 
 
 def with_other_cut(report: PlaceReport, kept: int, cutoff: float) -> str:
@@ -197,38 +197,13 @@ def listed(queries: tuple[int, ...]) -> tuple[str, str]:
     return f"Queries {', '.join(names[:-1])} and {names[-1]}", "stand"
 
 
-def cells_table(report: PlaceReport, every: Tokens) -> dict[str, list]:
-    """The three cells as a table."""
-    fates = [fate(every, cell.token) for cell in report.cells]
-    return {
-        "level": [LEVEL_NAMES[cell.level] for cell in report.cells],
-        "row": [cell.row for cell in report.cells],
-        "column": [cell.col for cell in report.cells],
-        "best class": [cell.class_name for cell in report.cells],
-        "score": [cell.score for cell in report.cells],
-        "rank": [cell.rank for cell in report.cells],
-        "anchor": ["valid" if cell.valid else "not valid" for cell in report.cells],
-        "what became of it": fates,
-    }
-
-
 def queries_table(report: PlaceReport) -> dict[str, list]:
     """The nearest query and the best of those whose final box holds the place."""
     rows = [report.nearest, *(row for row in report.covering if row.query != report.nearest.query)]
     return {
         "query": [row.query for row in rows],
-        "found": [f"{row.class_name} {row.score:.2f}" for row in rows],
-        "comes from": [row.where for row in rows],
+        "ends as": [f"{row.class_name} {row.score:.2f}" for row in rows],
         "away": [row.distance_px for row in rows],
         "holds the place": [row.covers for row in rows],
+        "comes from": [row.where for row in rows],
     }
-
-
-def fate(every: Tokens, token: int) -> str:
-    """What became of a token, in a few words."""
-    if every.times[token] == 1:
-        return f"query {every.queries[token]}"
-    if every.times[token]:
-        return f"query {every.queries[token]} and {every.times[token] - 1} more"
-    missed = every.ranks[token] - every.kept
-    return f"near miss, {missed} below the cut" if every.near[token] else "discarded"

@@ -201,8 +201,8 @@ def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
         best = view.place.best
         x, y = np.array([math.log10(best.rank)]), log_scores(np.array([best.score]))
         words = [f"best cell of the place: {best.where}<br>rank {best.rank}, score <b>{best.score:.3g}</b>"]
-        marks.append(Points(x, y, colors.text, 9, "cross", hover=words, name="place"))
-        marks.append(Text(float(x[0]), float(y[0]), "place", colors.text, align="center", valign="bottom", dy=6))
+        marks.append(Points(x, y, colors.text, 7, "cross", hover=words, name="place"))
+        marks.append(Text(float(x[0]), float(y[0]), "place", colors.text, valign="top", dx=6, dy=-5))
     ticks, ranks = log_ticks(low, high), log_ticks(0, float(rank[-1]))
     return Panel(
         area,
@@ -221,11 +221,19 @@ def cuts(view: QuerySelectionView, low: float, high: float) -> list[Mark]:
         Text(x, low, f"cut-off {view.cutoff:.2g} at rank {view.kept}", SELECTED, align="right", valign="bottom", dx=-5),
     ]
     if view.change is not None:
-        x, kept, cutoff = math.log10(view.change.kept_after), view.change.kept_after, view.change.cutoff_after
+        x, after = math.log10(view.change.kept_after), f"re-run: {view.change.cutoff_after:.2g}"
+        right = view.change.kept_after > view.kept or x < 1  # where there is room for the words
         marks += [
             Lines(np.array([x, x]), np.array([low, high]), COMPARED, 1.5, "dot", name="cut of the re-run"),
             Text(
-                x, low, f"re-run: {cutoff:.2g} at rank {kept}", COMPARED, align="right", valign="bottom", dx=-5, dy=15
+                x,
+                low,
+                after,
+                COMPARED,
+                align="left" if right else "right",
+                valign="bottom",
+                dx=5 if right else -5,
+                dy=15,
             ),
         ]
     return marks

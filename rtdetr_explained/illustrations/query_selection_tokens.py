@@ -61,6 +61,17 @@ class Tokens:
         """Where a token lies, in words."""
         return f"{LEVEL_NAMES[self.levels[token]]}, row {self.rows[token]}, column {self.cols[token]}"
 
+    def fate(self, token: int) -> str:
+        """What became of a token, in a few words."""
+        if self.times[token]:
+            more = f" and {self.times[token] - 1} more" if self.times[token] > 1 else ""
+            text = f"query {self.queries[token]}{more}"
+        elif self.near[token]:
+            text = f"near miss, {self.ranks[token] - self.kept} below the cut"
+        else:
+            text = "discarded"
+        return text if self.valid[token] else f"{text}, anchor not valid"
+
     def centre(self, token: int | np.ndarray) -> np.ndarray:
         """Centres of cells in 0..1 of the image, (..., 2) as x, y."""
         h, w = np.array(self.map_sizes)[self.levels[token]].T

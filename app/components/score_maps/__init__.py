@@ -23,6 +23,7 @@ HTML = """
     aria-label="Score maps. Arrow keys move from cell to cell, Enter asks about the place."></div>
   <div class="legend"></div>
   <ul class="lines" aria-label="The cells under the pointer"></ul>
+  <p class="hint"></p>
   <p class="answer" role="status"></p>
 </div>
 """

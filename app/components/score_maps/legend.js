@@ -17,7 +17,6 @@ function drawLegend(parent, look, state, list, selectedLevel) {
     items.push(item)
   }
   const some = (bit) => state.some((bits) => bits & bit)
-  const [first] = list
   add("chosen", ...list.map((level) => (pen, x, y) =>
     marker(look, pen, level, x, y, 4.5, look.colors[level], look.light)))
   add("near miss", ...list.map((level) => (pen, x, y) => near(look, pen, level, x, y, 4.5)))
@@ -25,11 +24,11 @@ function drawLegend(parent, look, state, list, selectedLevel) {
   add("selected query", (pen, x, y) =>
     marker(look, pen, selectedLevel, x, y, 5, look.selectedColor, look.light, 1.5))
   if (some(INVALID)) add("anchor not valid", (pen, x, y) => hatch(look, pen, x, y, 14, 14))
-  if (look.cutoffAgain !== null) {
-    add("gained in the re-run", (pen, x, y) =>
-      marker(look, pen, first, x, y, 5, look.comparedColor, look.dark))
-    add("lost in the re-run", (pen, x, y) => cross(look, pen, x, y, 4.5))
+  if (some(GAINED)) {
+    add("gained in the re-run", ...list.map((level) => (pen, x, y) =>
+      marker(look, pen, level, x, y, 5, look.comparedColor, look.dark)))
   }
+  if (some(LOST)) add("lost in the re-run", (pen, x, y) => cross(look, pen, x, y, 4.5))
   parent.replaceChildren(...items, scale(look))
 }
 

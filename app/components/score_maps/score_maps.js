@@ -6,8 +6,8 @@ const TALLEST = 470 // pixels of a single map
 const KEYS = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
 }
-const HINT = "Point at a map to read the three cells under it. A click asks why a query stands there or not; on a " +
-  "marked cell it also selects its query. With the keyboard: arrows move, Enter asks, Escape releases."
+const HINT = "A click asks why a query stands there or not; on a chosen cell it also selects its query. With the " +
+  "keyboard: arrows move, Enter asks, Escape releases."
 
 const shown = new WeakMap()
 
@@ -28,6 +28,7 @@ class ScoreMaps {
     this.frame = root.querySelector(".maps")
     this.legend = root.querySelector(".legend")
     this.lines = root.querySelector(".lines")
+    this.hint = root.querySelector(".hint")
     this.answer = root.querySelector(".answer")
     this.levels = []
     this.pointer = null // [x, y] in 0..1 of the image
@@ -55,6 +56,7 @@ class ScoreMaps {
     if (String(list) !== String(this.list)) this.build(list)
     for (const level of list) this.describe(level)
     drawLegend(this.legend, header, tokens.state, list, this.levelOf(header.selected))
+    this.answer.textContent = header.answer
     this.width = 0
     this.layout()
     this.root.dataset.ready = header.query
@@ -244,19 +246,16 @@ class ScoreMaps {
   // ------------------------------------------------------------------ words
 
   read(place) {
-    const pinned = !this.pointer && this.h.place
     const spot = place ?? this.centre(this.h.selected)
     this.lines.replaceChildren(...this.h.levels.map((_, level) => this.line(level, spot)))
-    this.answer.textContent = pinned ? this.h.answer : this.pointer ? this.where(place)
-      : `These are the cells under the centre of query ${this.h.query}. ${HINT}`
-    this.answer.classList.toggle("hint", !place)
+    this.hint.textContent = `${this.pointer ? "Under the pointer" : this.h.place ? "At the place you asked about" :
+      `At the centre of query ${this.h.query}`}, ${this.where(spot)}. ${HINT}`
   }
 
   where([x, y]) {
     const [width, height] = this.h.image
-    const spot = this.h.unit === "px"
+    return this.h.unit === "px"
       ? `(${Math.round(x * width)}, ${Math.round(y * height)}) px` : `(${x.toFixed(3)}, ${y.toFixed(3)})`
-    return `The cells under ${spot}; a score from ${this.h.cutoff.toPrecision(2)} on was chosen.`
   }
 
   line(level, place) {
