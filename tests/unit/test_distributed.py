@@ -63,9 +63,9 @@ def test_two_processes_with_half_a_batch_learn_what_one_with_the_whole_learns(
     assert b[:8] == pytest.approx(a[:8], rel=1e-4)
     assert b == pytest.approx(a, rel=0.02)  # rounding grows from step to step
     states = [load_checkpoint(tmp_path / name / "checkpoint.pt")["model"] for name in ("one", "two")]
-    for name, tolerance in (("running_mean", 0.05), ("running_var", 0.1), ("num_batches_tracked", 0.0)):
+    for name, tolerance in (("running_var", 0.2), ("num_batches_tracked", 0.0)):
         first, second = (state[f"backbone.stem.0.norm.{name}"] for state in states)
-        torch.testing.assert_close(first, second, rtol=tolerance, atol=tolerance / 10)
+        torch.testing.assert_close(first, second, rtol=tolerance, atol=0.0)
 
 
 def test_a_killed_process_ends_the_run_with_a_sentence_and_leaves_the_checkpoint(tmp_path: Path):
