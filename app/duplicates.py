@@ -15,24 +15,22 @@ from rtdetr_explained.tracing import edits
 from rtdetr_explained.tracing.trace import Trace
 
 
-def show(view: Selected, trace: Trace) -> None:
-    """The figure, with the table of these queries and the test of the winner beside it."""
-    group = decoder_duplicates.view(
+def of(view: Selected, trace: Trace) -> Duplicates:
+    """The queries that end where the selected one ends."""
+    return decoder_duplicates.view(
         trace, view.query, layer=view.layer, head=view.head, compare=view.compare, threshold=view.threshold
     )
-    left, right = st.columns([2, 1], gap="medium")
-    with left:
-        st.markdown("#### Queries that end on the same object")
-        st.caption(decoder_duplicates.SENTENCE)
-        figures.show("decoder_duplicates", decoder_duplicates, group, selects="query")
-    with right:
-        _members(group)
-        if len(group.members) > 1:
-            _without_winner(view, trace, group)
 
 
-def _members(group: Duplicates) -> None:
-    """A row for each query of the group; a click compares it with the selected one."""
+def show_figure(group: Duplicates) -> None:
+    """Their boxes, their scores and whom they listen to."""
+    st.markdown("#### Queries that end on the same object")
+    st.caption(decoder_duplicates.SENTENCE)
+    figures.show("decoder_duplicates", decoder_duplicates, group, selects="query")
+
+
+def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
+    """A row for each of them, where a click compares it with the selected one; below, what the winner does to them."""
     if len(group.members) == 1:
         return
     queries = group.members.tolist()
@@ -72,6 +70,7 @@ def _members(group: Duplicates) -> None:
             ),
         },
     )
+    _without_winner(view, trace, group)
 
 
 def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:

@@ -10,23 +10,26 @@ view, trace = models.current()
 
 
 def see() -> None:
-    """The moving figure with the inspector beside it; below: duplicates, updates, and one figure to keep."""
+    """The moving figure and the duplicates, with the inspector beside them; below: updates, and one figure to keep."""
+    group = duplicates.of(view, trace)
     left, right = st.columns([2, 1], gap="medium")
     with left:
         with st.container(horizontal=True):
             controls.layer(view, trace)
             controls.head(view, trace)
+            with st.container(width=200):
+                controls.threshold(view)
         refinement.show(view, trace)
         st.caption(
             "A click on a reference point or a box selects its query on every page, a click with Shift compares it. "
             "Ringed points are queries that end on the same object. Between two layers the boxes only glide: the model "
             "computes them after each layer."
         )
+        duplicates.show_figure(group)
     with right:
-        controls.threshold(view)
         tables.show_detections(trace, view, "decoder")
         inspector.show(view, trace)
-    duplicates.show(view, trace)
+        duplicates.show_members(group, view, trace)
     updates()
     summary()
 

@@ -102,14 +102,14 @@ def attention(view: Duplicates, colors: Palette) -> Panel:
     marks = curves(view, view.to_winner, np.arange(1, layers + 1), colors, [], "attention", first=1)
     ends = np.array([0.75, layers + 0.3])
     marks.append(Lines(ends, np.repeat(view.even, 2), colors.muted, 1, "dot", name="even share"))
-    heads = "mean of heads" if view.head is None else f"head {view.head}"
+    subtitle = "dotted: an even share" if view.head is None else f"head {view.head}; dotted: an even share"
     return Panel(
         area_px(HEIGHT, 0.715, TOP, 0.995, HEIGHT - FOOT),
         Axis((0.75, layers + 0.5), "decoder layer", list(range(1, layers + 1))),
         Axis((0, attention_top(view)), "", None, grid=True),
         marks,
         title=f"Attention given to query {view.winner}",
-        subtitle=f"{heads}; dotted: an even share",
+        subtitle=subtitle,
     )
 
 
