@@ -34,6 +34,7 @@ from rtdetr_explained.illustrations.marks import (
     Points,
     area_px,
     box_outline,
+    photo_height,
     photo_part,
     region_around,
 )
@@ -42,7 +43,7 @@ from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.outcome import Outcome
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
-WIDTH, HEIGHT = 540, 300
+WIDTH = 540
 METHODS = ("bilinear", "discrete")
 
 
@@ -176,19 +177,15 @@ def drawing(view: DiscreteView, theme: str) -> Drawing:
         around = np.concatenate([box, np.concatenate([first * cell, last * cell])[None]])
     region = region_around(around, view.image_size, room=0.1, least=0.15)
     high = float(view.maps.max()) or 1.0
-    return Drawing(
-        [
-            panel(view, i, region, high, (0.005 + 0.5 * i, 0.49 + 0.5 * i), palette(theme).muted)
-            for i in range(len(METHODS))
-        ],
-        width=WIDTH,
-        height=HEIGHT,
-    )
+    height = 46 + photo_height(view.image_size, WIDTH / 2 - 15, WIDTH / 2 - 15)
+    panels = [
+        panel(view, i, region, high, area_px(height, 0.005 + 0.5 * i, 42, 0.49 + 0.5 * i, height - 4), theme)
+        for i in range(len(METHODS))
+    ]
+    return Drawing(panels, width=WIDTH, height=height)
 
 
-def panel(
-    view: DiscreteView, i: int, region: Extent, high: float, sides: tuple[float, float], frame_color: str
-) -> Panel:
+def panel(view: DiscreteView, i: int, region: Extent, high: float, area: Extent, theme: str) -> Panel:
     """One way of reading."""
     h, w = view.maps[i].shape
     cell = np.array(view.image_size) / [w, h]
@@ -207,12 +204,12 @@ def panel(
         marks.append(Heat(values, extent, 0, high, OVERLAY, places, hover))
     x, y = view.locations_px.T
     marks += [
-        Lines(frame_x, frame_y, frame_color, 1, name=f"frame, {METHODS[i]}"),
+        Lines(frame_x, frame_y, palette(theme).muted, 1, name=f"frame, {METHODS[i]}"),
         Lines(box_x, box_y, SELECTED, 2, halo=True, name=f"reference box, {METHODS[i]}"),
         Points(x, y, color, 6, LEVEL_MARKERS[view.level], ON_PHOTO, name=f"points, {METHODS[i]}"),
     ]
     return Panel(
-        area_px(HEIGHT, sides[0], 42, sides[1], HEIGHT - 4),
+        area,
         Axis((region[0], region[2])),
         Axis((region[3], region[1])),
         marks,
