@@ -114,7 +114,7 @@ def test_a_wrong_entry_is_counted_or_stops(problem, tmp_path):
     assert data.num_objects == (3 if problem == "box_outside" else 2)
     assert len(data.images) == 2
     (line,) = report.lines()
-    assert line.startswith(f"1 {PROBLEMS[problem]}")
+    assert line.startswith(f"{PROBLEMS[problem]}: 1. The first: ")
     with pytest.raises(InputError) as stop:
         read_coco(path, tmp_path / "images", Report(strict=True))
     assert str(stop.value) in line
