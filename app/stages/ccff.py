@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import controls, depths, figures, inspector, models
+from app import controls, depths, figures, further, inspector, models
 from rtdetr_explained.illustrations import ccff
 
 view, trace = models.current()
@@ -15,8 +15,8 @@ def see() -> None:
         with st.container(horizontal=True):
             channel = controls.channel(view, len(trace["hybrid_encoder.ccff.n3"].array))
             scale = controls.scale(view, "stage")
-        data = ccff.view(trace, channel=channel, scale=scale)
-        figures.show("ccff", ccff, data)
+        whole = further.obtain(view, trace, (ccff.SITES["P3"], ccff.SITES["P4"]), "Trace again with P3 and P4")
+        figures.show("ccff", ccff, ccff.view(whole, channel=channel, scale=scale))
     with right:
         inspector.show(view, trace)
 

@@ -36,7 +36,7 @@ MISREAD = (
 )
 SCALES = ("map", "stage")
 WIDTH, HEIGHT, HEADER = 900, 560, 46
-TITLE = 24  # pixels between small maps
+TITLE = 38  # pixels between small maps
 MAIN = 0.54  # of the width
 LABELLED = 3  # cells whose weight is written on the photo
 WEIGHTS = "hybrid_encoder.aifi.layers.0.self_attn.weights"
@@ -136,20 +136,20 @@ def drawing(view: AifiView, theme: str) -> Drawing:
         place = area(left + i % columns * (tile + gap), HEADER + i // columns * (tile_tall + TITLE), tile, tile_tall)
         if i < len(names):
             values, low, top = view.heads[i], 0.0, view.shared_high if shared else float(view.heads[i].max())
-            name, subtitle = names[i], f"{names[i]}, max {float(values.max()):.2g}"
+            name, title, subtitle = names[i], names[i], f"max {float(values.max()):.2g}"
         else:
             values, low, top = view.similarity, float(view.similarity.min()), float(view.similarity.max())
-            name, subtitle = "cosine of position codes", f"position, {low:.2g} to {top:.2g}"
+            name, title, subtitle = "cosine of position codes", "position", f"{low:.2g} to {top:.2g}"
         marks: list[Mark] = [cells(values, "sequential", theme, low, top, name), cell_outline(view, 1.4)]
         if i == view.head:
             h, w = values.shape
             frame = box_outline(np.array([-0.5, -0.5, w - 0.5, h - 0.5]))
             marks.append(Lines(*frame, SELECTED, 4, name="selected head"))
-        panels.append(map_panel(place, values.shape, view.image_size, marks, subtitle=subtitle))
+        panels.append(map_panel(place, values.shape, view.image_size, marks, title, subtitle))
     title, scope = ("weight", "range of all heads") if shared else ("weight / the head’s maximum", "range of each head")
     panels.append(
         color_bar(
-            area(left, HEADER + rows * (tile_tall + TITLE) - 4, columns * (tile + gap) - gap, 9),
+            area(left, HEADER + rows * (tile_tall + TITLE) - TITLE + 20, columns * (tile + gap) - gap, 9),
             "sequential",
             theme,
             0,

@@ -164,7 +164,7 @@ def photo_panel(view: BackboneView, area: Extent, theme: str) -> Panel:
         Axis((height, 0)),
         marks,
         title="Photo",
-        subtitle=f"{width:,}×{height:,} px, resized to {view.input_size[1]}×{view.input_size[0]}",
+        subtitle=f"seen at {view.input_size[1]}×{view.input_size[0]} px",
         ratio=1,
     )
 

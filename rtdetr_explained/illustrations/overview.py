@@ -37,7 +37,7 @@ MISREAD = (
     "are joined by convolutions (CCFF). Deformable attention is in the decoder only."
 )
 WIDTH, HEIGHT = 900, 560
-PHOTO_SHARE = 0.455  # of the width
+PHOTO_SHARE = 0.42  # of the width
 MAX_LABELS = 20
 BEST = 16  # queries in the list under the photo
 FLOW = ("backbone", "aifi", "ccff", "query_selection", "decoder")
@@ -150,7 +150,7 @@ def drawing(view: OverviewView, theme: str) -> Drawing:
         ("parameters", [s.parameters for s in view.stages], short),
         ("operations", [s.flops or None for s in view.stages], short),
     )
-    width = (1 - left) * 0.2
+    width = (1 - left) * 0.187
     for i, (title, values, form) in enumerate(measures):
         x0 = 1 - (3 - i) * width
         marks = measure(title, values, form, view.stages, colors.bars[i], colors)
@@ -238,13 +238,13 @@ def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
     marks.append(Lines(cut, np.array([-0.6, rows - 0.4]), colors.muted, 1, "dot", name="threshold"))
     for i, d in enumerate(best):
         color, bold = (SELECTED, True) if d.query == view.selected.query else (colors.text, False)
-        marks.append(Text(0.0, i, f"{d.name}, query {d.query}", color, SMALL_PX, "right", dx=-6, bold=bold))
+        marks.append(Text(0.0, i, f"{d.name} ({d.query})", color, SMALL_PX, "right", dx=-6, bold=bold))
         marks.append(Text(1.0, i, f"{d.score:.2f}", colors.text, SMALL_PX, dx=6))
     bottom = 1 - (top + 17 * rows) / HEIGHT
     area = (0.0, bottom, PHOTO_SHARE, 1 - top / HEIGHT)
     title = f"The best {rows} of {view.num_queries:,} queries"
     return [
-        Panel(area, Axis((-0.62, 1.14)), Axis((rows - 0.4, -0.6)), marks, subtitle=f"{title}; dotted: the threshold")
+        Panel(area, Axis((-0.86, 1.2)), Axis((rows - 0.4, -0.6)), marks, subtitle=f"{title}; dotted: the threshold")
     ]
 
 
@@ -255,7 +255,8 @@ def strip(view: OverviewView, colors: Palette) -> list[Mark]:
     for i, stage in enumerate(view.stages):
         color = colors.muted if stage.slug == "denoising" else colors.text
         inside = stage.slug == "deformable_attention"
-        marks.append(Text(0.02 if inside else 0.0, i, stage.title, color, 12, bold=not inside))
+        size = SMALL_PX if inside else 12
+        marks.append(Text(0.02 if inside else 0.0, i, stage.title, color, size, bold=not inside))
         marks.append(Text(0.035, i + 0.4, stage.output, colors.muted, SMALL_PX))
         if stage.slug in FLOW:
             marks.append(Text(0.0, i + 0.4, "↓", colors.muted, SMALL_PX))
@@ -272,21 +273,20 @@ def measure(
     color: str,
     colors: Palette,
 ) -> list[Mark]:
-    """Bars of one measure with their numbers; the last row is the total and has a number only."""
+    """Numbers of one measure with bars below them; the last row is the total and has a number only."""
     parts = [value or 0.0 for value in values[:-1]]
     longest = max(parts) or 1.0
-    y = np.arange(len(parts), dtype=np.float32)
-    width = np.array(parts, np.float32) / longest * 0.42
+    y = np.arange(len(parts), dtype=np.float32) + 0.19
+    width = np.array(parts, np.float32) / longest * 0.94
     hover = [
         f"{stage.title}<br>{title}: <b>{form(value or 0.0)}</b> ({(value or 0.0) / (values[-1] or 1.0):.0%})"
         for stage, value in zip(stages[:-1], values[:-1], strict=True)
     ]
-    marks: list[Mark] = [Bars(y, width, color, 0.0, 0.3, hover, title)]
+    marks: list[Mark] = [Bars(y, width, color, 0.0, 0.12, hover, title)]
     for i, value in enumerate(values):
         if value is not None:
             last = i == len(values) - 1
-            x = 0.0 if last else float(width[i])
-            marks.append(Text(x, i, form(value), colors.text, SMALL_PX, dx=0 if last else 4, bold=last))
+            marks.append(Text(0.0, i, form(value), colors.text, SMALL_PX, bold=last))
     return marks
 
 
