@@ -172,9 +172,9 @@ def summary(change: SelectionChange) -> str:
     twice = f" ({repeated} of the {change.queries_after} queries are a cell's second or later)" if repeated else ""
     return (
         f"With {' and '.join(settings) or 'the same settings'}: {plural(len(change.gained), 'cell')} gained and "
-        f"{len(change.lost)} lost{twice}. Detections above {change.threshold:.2f}: {change.detections_after} instead of "
-        f"{change.detections_before}; by cell and class {change.count('lost')} lost, {change.count('gained')} gained, "
-        f"{change.count('changed')} changed, {change.count('same')} the same."
+        f"{len(change.lost)} lost{twice}. Detections above {change.threshold:.2f}: {change.detections_after} instead "
+        f"of {change.detections_before}; by cell and class {change.count('lost')} lost, {change.count('gained')} "
+        f"gained, {change.count('changed')} changed, {change.count('same')} the same."
     )
 
 

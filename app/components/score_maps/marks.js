@@ -21,9 +21,10 @@ function marker(look, pen, level, x, y, size, fill, edge, width = size < 2.5 ? 0
 }
 
 function near(look, pen, level, x, y, size) {
-  outline(look, pen, level, x, y, size)
+  const small = size < 2.5 // drawn smaller there, so that open and filled marks differ without colour, too
+  outline(look, pen, level, x, y, small ? size * 0.7 : size)
   pen.strokeStyle = look.light
-  pen.lineWidth = size < 2.5 ? 0.8 : 1.2
+  pen.lineWidth = small ? 0.7 : 1.2
   pen.stroke()
 }
 
