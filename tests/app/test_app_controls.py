@@ -17,7 +17,7 @@ VALUES = {
     "ccff": {"channel": 100, "scale": "map", "query": 7},
     "query_selection": {"query": 7},
     "decoder": {"layer": 0, "head": 7, "threshold": 0.9, "query": 7},
-    "deformable_attention": {"layer": 1, "head": 0, "query": 7},
+    "deformable_attention": {"query": 7},  # layer, head and level are chosen in the canvas
     "denoising": {"group": 1, "seed": 5, "query": 7},
 }
 CASES = [(slug, field, value) for slug, fields in VALUES.items() for field, value in fields.items()]
@@ -133,11 +133,12 @@ def test_the_markers_that_can_be_clicked_carry_their_query(open_app, monkeypatch
 @pytest.mark.parametrize("slug", STAGES)
 def test_the_exports_are_files_of_their_kind(open_app, monkeypatch, slug):
     made = {}
-    monkeypatch.setattr(figures.st, "download_button", lambda label, **options: made.update({label: options}))
+    monkeypatch.setattr(
+        figures.st, "download_button", lambda label, **options: made.update({options["file_name"]: options})
+    )
     open_app(slug)
     for kind, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
-        assert made[kind.upper()]["data"]().startswith(start)
-        assert made[kind.upper()]["file_name"] == f"{slug}-scene-8.{kind}"
+        assert made[f"{slug}-scene-8.{kind}"]["data"]().startswith(start)
 
 
 def test_every_stage_has_its_illustration():
