@@ -75,7 +75,7 @@ def main() -> None:
                 for name in show:
                     page.get_by_role("button", name=name, exact=True).click()
                 if drag:
-                    zoom_in(page, stage)
+                    zoom_in(page)
                 report(title, stage, *measure(page, stage, arguments.moves, drag))
             browser.close()
     finally:
@@ -123,9 +123,9 @@ def measure(page: Page, stage: Locator, moves: int, drag: bool) -> tuple[list[fl
     return seen["waited"], seen["worked"]
 
 
-def zoom_in(page: Page, stage: Locator) -> None:
+def zoom_in(page: Page) -> None:
     for _ in range(3):
-        stage.get_by_role("button", name="Zoom in (+)").click()
+        page.get_by_role("button", name="Zoom in (+)").click()
 
 
 def report(title: str, stage: Locator, waited: list[float], worked: list[float]) -> None:

@@ -80,7 +80,7 @@ def _selected(key: str, trace: Trace) -> None:
     said = st.session_state[key]["select"]
     limits = models.limits(trace)
     state.change(**{name: _fits(said.get(name), getattr(limits, name)) for name in FIELDS})
-    st.session_state[_seq(key)] = said.get("seq")
+    st.session_state[_seq(key)] = _fits(said.get("seq"), 2**31) or 0
 
 
 def _fits(value: Any, count: int) -> int | None:

@@ -86,7 +86,7 @@ function drawDetections(ctx, canvas) {
     haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
     return corner
   })
-  const taken = canvas.buttonsOnStage()
+  const taken = []
   found.forEach((query, k) => {
     const words = canvas.nameOf(query)
     label(ctx, canvas.font(12), words, ...corners[k], trace.colors.on_photo, trace.colors, camera, taken)

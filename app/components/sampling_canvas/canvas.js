@@ -26,7 +26,8 @@ class SamplingCanvas extends Selection {
   height = 520
   dirty = new Set()
   drawn = { points: 0, backdropPoints: 0, frames: 0, loupe: [] }
-  sent = 0
+  sent = 0 // changes told to Python, and how many of them it has answered
+  heard = 0
   ratio = 1
   onStage = (i) => {
     const [x, y] = this.position(i)
@@ -74,6 +75,10 @@ class SamplingCanvas extends Selection {
     if (this.trace) this.redraw()
   }
 
+  get settled() {
+    return !this.sending && this.heard === this.sent
+  }
+
   takeTrace(trace) {
     const { state, camera } = this
     const samePhoto = this.trace?.width === trace.width && this.trace?.height === trace.height
@@ -84,7 +89,7 @@ class SamplingCanvas extends Selection {
     Object.assign(state, { hover: null, hoverPoint: null, pinned: null, compare: null, point: null, resting: best })
     state.layer = trace.layers - 1
     if (state.head >= trace.heads) state.head = null
-    this.refreshControls = buildControls(this.part(".bar"), this.part(".zoom"), this)
+    this.refreshControls = buildControls(this.part(".bar"), this)
     writeKey(this.part(".key"), this)
     this.root.dataset.ready = "yes"
     this.takeView()
@@ -95,7 +100,7 @@ class SamplingCanvas extends Selection {
   takeView() {
     const view = window.rtdetrSamplingViews?.[this.trace?.id]
     if (!view || view.seq < this.sent || this.sending) return
-    this.sent = view.seq
+    this.sent = this.heard = view.seq
     const { seq, height, ...fields } = view
     if (this.playing) delete fields.layer
     this.height = height
@@ -163,15 +168,14 @@ class SamplingCanvas extends Selection {
       const found = nearestPoint(trace, camera, x, y, ...this.pointsOf(query), this.shown, POINT_REACH)
       if (found && (!point || found.distance < point.distance)) point = found
     }
-    const other = nearest.query !== this.query && nearest.distance < (point?.distance ?? Infinity)
-    if (other && state.pinned === null) point = null
+    if (point && nearest.distance < point.distance) point = null // the reference point of a query is meant
     if (!point && state.all && !state.heat) {
       point = nearestPoint(trace, camera, x, y, ...this.pointsOfLayer(), this.shown, DOT_REACH)
-      if (point) nearest.query = this.queryOf(point.i)
     }
-    const offered = state.pinned === null ? nearest.query : nearest.distance < QUERY_REACH ? nearest.query : null
-    const kept = point && !state.all ? (state.pinned === null ? this.query : null) : offered
-    this.set({ hover: kept, hoverPoint: point ? point.i : null })
+    const query = point ? this.queryOf(point.i) : nearest.query
+    const drawnAnyway = state.pinned !== null && (query === this.query || query === state.compare)
+    const near = state.pinned === null || point || nearest.distance < QUERY_REACH
+    this.set({ hover: near && !drawnAnyway ? query : null, hoverPoint: point ? point.i : null })
   }
 
   // What is pointed at, to tell whether a second tap means the same.
@@ -355,12 +359,6 @@ class SamplingCanvas extends Selection {
     box.querySelectorAll("b").forEach((tick, k) => (tick.textContent = k ? ((most * k * k) / 4).toPrecision(2) : "0"))
   }
 
-  // Where labels must not lie.
-  buttonsOnStage() {
-    const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = this.part(".zoom")
-    return [[offsetLeft, offsetTop, offsetWidth, offsetHeight]]
-  }
-
   writeTwin() {
     if (this.trace && this.part(".twin").open) writeTable(this.part(".twin .scroll"), this)
   }
@@ -371,7 +369,7 @@ class SamplingCanvas extends Selection {
     const p = focus === null ? null : focus % trace.perHead
     const at = p === null ? null : { query: this.queryOf(focus), head: this.headOf(focus), level: trace.levelOf[p], point: trace.pointOf[p] }
     return {
-      ...state, query: this.query, focus: at, playing: this.playing, zoom: camera.zoom, center: [camera.x, camera.y],
+      ...state, query: this.query, focus: at, playing: this.playing, settled: this.settled, zoom: camera.zoom, center: [camera.x, camera.y],
       drawn: drawn.points, drawnOfAll: drawn.backdropPoints, frames: drawn.frames, loupe: drawn.loupe,
       place: (query, n = null) => {
         const box = 4 * (state.layer * trace.queries + query)

@@ -5,7 +5,7 @@ import { element, symbol } from "./dom.js"
 const BEAT_MS = 1000 // one layer while playing
 
 // Builds the controls of a trace; returns a function that brings them in line with the canvas's state.
-export function buildControls(bar, zoom, canvas) {
+export function buildControls(bar, canvas) {
   const { trace } = canvas
   const parts = [
     layers(canvas),
@@ -19,15 +19,7 @@ export function buildControls(bar, zoom, canvas) {
     choice(canvas, "Of", "all", [[false, ["this query"]], [true, ["all queries"]]]),
     untrained(canvas),
   ]
-  bar.replaceChildren(...parts.map(({ group }) => group))
-  zoom.replaceChildren(
-    button("+", "Zoom in (+)", () => canvas.zoomBy(1.5)),
-    button("−", "Zoom out (−)", () => canvas.zoomBy(1 / 1.5)),
-    button(symbol("M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8M4.5 6h3M6 4.5v3", "none", "currentColor", { "stroke-width": 1.3 }),
-      "Zoom to the query (F)", () => canvas.showQuery()),
-    button(symbol("M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8", "none", "currentColor", { "stroke-width": 1.3 }),
-      "Show the whole photo (0)", () => canvas.showAll()),
-  )
+  bar.replaceChildren(...parts.map(({ group }) => group), zoom(canvas))
   return () => parts.forEach(({ refresh }) => refresh())
 }
 
@@ -85,6 +77,20 @@ function untrained(canvas) {
     box.disabled = canvas.state.heat
   }
   return { group, refresh }
+}
+
+const CORNERS = "M1 4V1h3M8 1h3v3M11 8v3H8M4 11H1V8"
+
+function zoom(canvas) {
+  const corners = (path) => symbol(path, "none", "currentColor", { "stroke-width": 1.3 })
+  const buttons = [
+    button("+", "Zoom in (+)", () => canvas.zoomBy(1.5)),
+    button("−", "Zoom out (−)", () => canvas.zoomBy(1 / 1.5)),
+    button(corners(`${CORNERS}M4.5 6h3M6 4.5v3`), "Zoom to the query (F)", () => canvas.showQuery()),
+    button(corners(CORNERS), "Show the whole photo (0)", () => canvas.showAll()),
+  ]
+  return element("div", { class: "group zoom", role: "group", "aria-label": "Zoom" },
+    element("span", { class: "title" }, "Zoom"), element("span", { class: "buttons" }, ...buttons))
 }
 
 // Moves to the next layer on every beat, and to the first after the last. Returns a function that stops it.

@@ -11,6 +11,7 @@ export function listenToPointer(stage, canvas) {
   let longPress = null
   let lastWheel = 0
   let lastMove = -Infinity
+  let touched = false // by a finger, whose second tap pins and must not zoom
 
   const place = (event) => {
     const { left, top } = stage.getBoundingClientRect()
@@ -39,13 +40,14 @@ export function listenToPointer(stage, canvas) {
   })
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || event.target.closest("button")) return
+    if (event.button !== 0) return
     const at = place(event)
+    touched = event.pointerType === "touch"
     down.set(event.pointerId, at)
     stage.setPointerCapture(event.pointerId)
     start = down.size === 1 ? at : null
     endPress()
-    if (event.pointerType !== "touch" || !start) return
+    if (!touched || !start) return
     longPress = setTimeout(() => {
       start = null
       canvas.pointTo(at.x, at.y)
@@ -78,8 +80,8 @@ export function listenToPointer(stage, canvas) {
     if (event.pointerType !== "touch") canvas.pointTo(null)
   })
 
-  stage.addEventListener("dblclick", (event) => {
-    if (event.target.closest("button")) return
+  stage.addEventListener("dblclick", () => {
+    if (touched) return
     if (canvas.camera.zoom > 1) canvas.showAll()
     else canvas.showQuery()
   })

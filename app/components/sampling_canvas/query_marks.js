@@ -27,7 +27,7 @@ export function drawMarks(ctx, canvas) {
     const edge = queries.length > 1 ? color : trace.colors.on_photo
     drawn.points += drawQuery(ctx, canvas, query, color, edge, scale)
   }
-  const taken = canvas.buttonsOnStage()
+  const taken = []
   for (const [query, color] of queries) drawName(ctx, canvas, query, color, taken)
   const other = state.hover
   if (other !== null && queries.every(([query]) => query !== other)) {
