@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import controls, depths, figures, inspector, models, state
+from app import controls, depths, experiment, figures, inspector, models, state
 from rtdetr_explained.illustrations import denoising
 
 view, trace = models.current()
@@ -30,6 +30,7 @@ def see() -> None:
         if not targets.true:
             controls.threshold(view)
         inspector.show(view, trace)
+    experiment.show()
 
 
 depths.show("denoising", view, noised, see)

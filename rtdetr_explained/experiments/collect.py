@@ -58,6 +58,7 @@ def curves(folder: Path, ends: list[int]) -> dict[str, Any]:
         "seconds": round(float(seconds[-1]), 1),
         # The median: on a machine with other work to do, the mean says more about that work.
         "ms_per_image": round(float(np.median(np.diff(seconds, prepend=0)) * 1000 / images[0]), 2),
+        "grad_norm": round(float(np.median(column(steps, "grad_norm"))), 2),  # before clipping
         "loss": {
             "images": [int(images[block[-1]]) for block in blocks],
             "loss": [round(float(loss[block].mean()), 4) for block in blocks],

@@ -33,6 +33,7 @@ def caption(result: Result) -> str:
     """What was measured and what came out, from the numbers alone, whichever arm is ahead."""
     settings, arms = result["settings"], [result["arms"][arm] for arm in ARMS]
     images = arms[0]["evaluations"]["images"][-1]
+    planned = f" (of {settings['images']:,} planned)" if images < settings["images"] else ""
     changes = [mean(arm["instability"]["changes"]) for arm in arms]
     losses = [last_epoch_loss(result, arm) for arm in ARMS]
     ms = [arm["ms_per_image"] for arm in arms]
@@ -41,8 +42,8 @@ def caption(result: Result) -> str:
     return " ".join(
         (
             f"{settings['model']} at {settings['side']} px, trained twice from the same weights (seed "
-            f"{settings['seed']}) on the same {images:,} generated scenes in the same order, with denoising queries "
-            "and without.",
+            f"{settings['seed']}) on the same {images:,} generated scenes{planned} in the same order, with denoising "
+            "queries and without.",
             ap_sentence(result),
             f"In the last epoch the loss of the matching queries and of the encoder is {losses[0]:.2f} with and "
             f"{losses[1]:.2f} without; the denoising queries' own loss is not in it.",

@@ -120,6 +120,7 @@ def test_the_result_holds_the_curves_and_what_fixes_them(settings: Settings, fin
         # two steps in an epoch: a point of the loss curve each, without the denoising queries' part
         expected = [float(row["last"]) + float(row["aux"]) + float(row["enc"]) for row in rows]
         assert curves["loss"]["loss"] == pytest.approx(expected, abs=1e-3)
+        assert curves["grad_norm"] == pytest.approx(np.median([float(row["grad_norm"]) for row in rows]), abs=0.01)
         matched = [read_matching(settings.out / arm, images) for images in (8, 16)]
         changed = np.mean([(a != b).sum() for a, b in zip(*matched, strict=True)])
         assert curves["instability"]["changes"][0] == pytest.approx(changed, abs=1e-4)
