@@ -19,7 +19,7 @@ function createView(svg, model, url, close) {
   const parts = {
     others: stroke(light, 1, { "stroke-opacity": 0.25 }),
     foundHalo: stroke(dark, 3.5, { "stroke-opacity": 0.6 }),
-    found: stroke(light, 1.5),
+    found: stroke(light, 1.5, { class: "found-boxes" }),
     past: close ? Array.from({ length: model.layers + 1 }, () => stroke(selected, 1.2, { "stroke-opacity": 0.75 })) : [],
     trail: stroke(selected, 1.5, { "stroke-opacity": 0.9 }),
     comparedHalo: stroke(light, 4.5, { "stroke-opacity": 0.6 }),
