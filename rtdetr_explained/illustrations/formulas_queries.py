@@ -103,7 +103,8 @@ def rank(choice: Choice) -> Formula:
         r"\mathrm{rank}": f"number of tokens with a greater score; the {Q} best are kept, down to a logit of "
         f"{cutoff:.3g}".replace("-", "−"),
     }
-    by_pairs = len(set(trace.token_indices.tolist())) < Q
+    methods = [edit["method"] for edit in trace.meta["edits"] if edit["kind"] == "SetSelection"]
+    by_pairs = [choice.config["query_select_method"], *methods][-1] == "one2many"
     return formula(
         "The score, and the place in the order",
         r"s_i = \max_c z_{i,c}, \qquad \mathrm{rank}(i) = \big| \{ j : s_j > s_i \} \big|",
