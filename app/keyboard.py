@@ -29,18 +29,24 @@ KEYS = {
         "Esc": "let go: first of the compared query, then of a place, point or cell, then of the selected query",
         "? H": "this list",
     },
-    "In the canvas of sampling points, once it has the focus": {
+    "In the canvas of sampling points": {
         "← → ↑ ↓": "next query in that direction",
-        "Enter": "pin the query",
-        "Shift Enter": "compare with it",
-        "Esc": "let go",
-        "[ ]": "decoder layer",
-        "+ −": "zoom",
-        "0": "the whole photo",
+        "Enter": "pin the query; with Shift, compare it",
+        ", .": "previous and next sampling point",
+        "[ ]": "earlier and later decoder layer",
         "Space": "play through the layers",
+        "+ − F 0": "zoom in and out, to the query, to the whole photo",
+        "Esc": "let go",
+    },
+    "In the score maps": {
+        "← → ↑ ↓": "next cell; with Shift, the fifth",
+        "Enter": "ask about the place",
     },
 }
-REMARK = "In sliders, tabs, lists and text fields the keys do what they always do there. Page Down scrolls."
+REMARK = (
+    "Canvas and maps take their keys once they have the focus: click them, or go there with Tab. In sliders, tabs, "
+    "lists and text fields the keys do what they always do. Page Down scrolls."
+)
 
 
 def _table(title: str, keys: dict[str, str]) -> str:
@@ -57,7 +63,7 @@ HTML = f"""
   <h2 id="keys-title">Keys</h2>
   {"".join(_table(title, keys) for title, keys in KEYS.items())}
   <p>{REMARK}</p>
-  <form method="dialog"><button>Close</button></form>
+  <button type="button" class="close" autofocus>Close</button>
 </dialog>
 """
 
@@ -83,10 +89,10 @@ dialog {
 }
 dialog::backdrop { background: rgb(0 0 0 / 40%); }
 h2 { margin: 0; font-size: 1.25rem; }
-h3 { margin: 16px 0 6px; font-size: 0.95rem; }
-dl { display: grid; grid-template-columns: 132px 1fr; gap: 5px 14px; margin: 0; }
+h3 { margin: 14px 0 6px; font-size: 0.95rem; }
+dl { display: grid; grid-template-columns: 132px 1fr; gap: 4px 14px; margin: 0; }
 dd { margin: 0; }
-p { margin: 16px 0; font-size: 13px; opacity: 0.85; }
+p { margin: 14px 0; font-size: 13px; opacity: 0.85; }
 """
 
 JS = """
@@ -99,9 +105,10 @@ const OWN_ARROWS = `input, canvas, [role=slider], [role=radiogroup], [role=radio
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const dialog = parentElement.querySelector("dialog")
-  const open = () => dialog.open || dialog.showModal()
-  parentElement.querySelector("button").onclick = open
-  dialog.onclick = (event) => event.target === dialog && dialog.close()  // beside it
+  const list = () => (dialog.open ? dialog.close() : dialog.showModal())
+  parentElement.querySelector("button").onclick = list
+  parentElement.querySelector(".close").onclick = list
+  dialog.onclick = (event) => event.target === dialog && list()  // beside it
 
   let stage = data.slugs.indexOf(data.current)
   let layer = data.layer
@@ -124,10 +131,11 @@ export default function (component) {
 
   const press = (event) => {
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return
-    if (dialog.open || within(event, TYPING)) return
-    let act = { "?": open, h: open, H: open }[event.key]
+    if (dialog.open ? !["?", "h", "H", "Escape"].includes(event.key) : within(event, TYPING)) return
+    let act = { "?": list, h: list, H: list }[event.key]
     if (/^[1-8]$/.test(event.key)) act = () => go(Number(event.key) - 1)
-    if (event.key === "Escape" && data.held) act = () => setTriggerValue("release", true)
+    if (dialog.open) act = list
+    else if (event.key === "Escape" && data.held) act = () => setTriggerValue("release", true)
     if (!event.shiftKey && !within(event, OWN_ARROWS)) act ??= arrows[event.key]
     if (!act) return
     event.preventDefault()

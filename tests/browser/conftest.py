@@ -19,8 +19,8 @@ from canvas_on_page import Canvas
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_MS = 60_000
-FIGURE = "[data-testid=stPlotlyChart] .main-svg, [data-testid^=stBidiComponent] canvas"
+TIMEOUT_MS = 120_000
+FIGURE = "[data-testid=stPlotlyChart] .main-svg, [data-testid^=stBidiComponent] :is(canvas, svg)"
 
 
 @pytest.fixture(scope="session")

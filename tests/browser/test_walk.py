@@ -37,7 +37,8 @@ def test_an_uploaded_photo_goes_through_all_stages(open_browser, tmp_path):
         assert page.url.split("?")[0].endswith(f"/{slug}" if slug != "overview" else "/")
         assert "image=upload-" in page.url
         assert page.get_by_text("Your image, 451 × 300 px").is_visible()
-        assert page.get_by_test_id("stPlotlyChart").get_attribute("aria-label")
+        for figure in page.get_by_test_id("stPlotlyChart").all():
+            assert figure.get_attribute("aria-label")
         assert page.get_by_test_id("stException").count() == 0
         assert app.received < MAX_PAYLOAD_BYTES
         page.screenshot(path=tmp_path / f"{slug}.png")
