@@ -1,0 +1,162 @@
+"""See, Tensors, Formula and Code of every page; a hidden tab does no work."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from page_text import text_of
+
+from app import code, depths, formula, further, tensors
+from app.stages import STAGES
+from app.state import DEPTHS, ViewState
+from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.model import deformable_attention
+
+IMAGE = "scene-3-few"
+
+
+@pytest.mark.parametrize("slug", STAGES)
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_each_depth_of_each_page(open_app, slug, depth):
+    at = open_app(slug, depth=depth, image=IMAGE)
+    assert not at.exception
+    assert not at.error
+    assert at.session_state["view"].depth == depth
+    assert at.query_params == ({"image": IMAGE} if depth == "see" else {"image": IMAGE, "depth": depth})
+    shown = {
+        "see": any(key.startswith("export_") for key in keys(at, "download_button")),
+        "tensors": {"download_npy", "download_csv", "download_safetensors"} <= keys(at, "download_button"),
+        "formula": len(at.latex) >= 4,
+        "code": len(at.code) >= 3,
+    }
+    assert [name for name, found in shown.items() if found] == [depth]
+
+
+def keys(at, kind):
+    return {element.key for element in at.get(kind)}
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_hidden_tab_does_no_work(open_app, monkeypatch, depth):
+    calls = []
+    for module, name in ((tensors, "tensors"), (formula, "formula"), (code, "code")):
+        drawn = module.show
+        monkeypatch.setattr(module, "show", lambda *args, drawn=drawn, name=name: (calls.append(name), drawn(*args)))
+    draw = ILLUSTRATIONS["backbone"].view
+    monkeypatch.setattr(
+        ILLUSTRATIONS["backbone"], "view", lambda *args, **kw: (calls.append("see"), draw(*args, **kw))[1]
+    )
+    open_app("backbone", depth=depth)
+    assert calls == [depth]
+
+
+def test_a_tab_is_in_the_link_and_follows_to_the_next_page(open_app):
+    at = open_app("aifi")
+    open_tab(at, "aifi", "Formula")
+    assert at.query_params == {"depth": "formula"}
+    assert len(at.latex) == 6
+    at.button(key="go_next").click().run()
+    assert at.query_params == {"depth": "formula"}
+    assert "What the fusion costs" in text_of(at)
+    open_tab(at, "ccff", "See")
+    assert at.query_params == {}
+    assert not at.latex
+
+
+def open_tab(at, slug, title):
+    at.session_state[f"depth_{slug}"] = title
+    at.session_state["view"] = ViewState(depth=next(d for d, t in depths.TITLES.items() if t == title))
+    at.session_state["view_changed"] = True
+    at.run()
+    assert not at.exception
+
+
+def test_a_bad_depth_in_a_link_is_noted(open_app):
+    at = open_app("decoder", depth="deeper")
+    assert not at.exception
+    assert "depth 'deeper'" in at.warning[0].value.replace("\\", "")
+    assert at.session_state["view"].depth == "see"
+
+
+def test_formulas_follow_the_selection(open_app):
+    at = open_app("deformable_attention", depth="formula", query=12, layer=0, head=3, point=40)
+    text = text_of(at)
+    assert "Where point 0 of head 3 on S4 lies" in text  # 40 = 3 heads of 12 points, and the first after 4 on S3
+    assert "layers\\.0\\.cross\\_attn" in text
+    assert "What the point reads" in text  # nano is small: its values are traced at once
+    assert "Differs" not in text
+    at.number_input(key="control_query").set_value(30).run()
+    assert at.query_params["query"] == "30"
+    assert "query 30" in text_of(at)
+
+
+@pytest.mark.parametrize("slug", STAGES)
+def test_every_formula_agrees_with_the_trace(open_app, slug):
+    text = text_of(open_app(slug, depth="formula", query=1))
+    assert "**Agrees**" in text
+    assert "Differs" not in text
+
+
+def test_a_tensor_is_chosen_and_seen(open_app):
+    at = open_app("query_selection", depth="tensors")
+    names = [row["Name"] for row in at.dataframe[-1].value.to_dict("records")]
+    assert names[0] == "query_selection.memory"
+    assert len(names) == 8
+    choice = at.selectbox(key="tensor_choice_query_selection")
+    assert choice.value == 1  # memory is not kept, so anchors come first
+    assert "`query_selection.anchors`" in text_of(at)
+    facts = at.table[0].value["value"].to_dict()
+    assert facts["Axes"] == "token **1,701** × cxcywh **4**"
+    assert facts["Type"] == "float32"
+    assert facts["Min, mean, max"].startswith("−4.26")
+    assert at.dataframe[0].value.columns.tolist() == ["cx", "cy", "w", "h"]
+    choice.select(names.index("query_selection.class_logits")).run()
+    assert not at.exception
+    assert "`query_selection.class_logits`" in text_of(at)
+    assert len(at.get("plotly_chart")) == 2  # histogram and heat map
+    choice = at.selectbox(key="tensor_choice_query_selection").select(0).run()
+    assert not at.exception
+    assert "not kept in the usual trace" in text_of(at)
+    assert len(at.get("plotly_chart")) == 2  # traced again
+
+
+def test_the_layer_in_view_is_the_one_whose_tensors_are_listed(open_app):
+    at = open_app("decoder", depth="tensors", layer=0)
+    assert "decoder.layers.0.boxes" in at.dataframe[-1].value["Name"].tolist()
+    at.segmented_control(key="control_layer").select(1).run()
+    names = at.dataframe[-1].value["Name"].tolist()
+    assert "decoder.layers.1.boxes" in names
+    assert "decoder.layers.0.boxes" not in names
+
+
+def test_a_slice_starts_at_the_selected_query(open_app):
+    at = open_app("deformable_attention", depth="tensors", query=7, head=2)
+    names = at.dataframe[-1].value["Name"].tolist()
+    place = next(i for i, name in enumerate(names) if name.endswith("sampling_locations"))
+    at.selectbox(key="tensor_choice_deformable_attention").select(place).run()
+    assert not at.exception
+    name = names[place]
+    assert at.number_input(key=f"slice_{name}_query_7").value == 7
+    assert at.number_input(key=f"slice_{name}_head_2").value == 2
+    assert at.dataframe[0].value.columns.tolist() == ["x", "y"]
+    assert len(at.dataframe[0].value) == 12
+
+
+def test_a_large_network_asks_before_it_runs_again(open_app, monkeypatch):
+    monkeypatch.setattr(further, "QUICK_FLOPS", 0)
+    at = open_app("ccff", image=IMAGE)
+    assert "P4 and P3 were not kept" in text_of(at)
+    at.button(key="further_hybrid_encoder.p3").click().run()
+    assert not at.exception
+    assert "not kept" not in text_of(at)
+    at = open_app("ccff", image="scene-2-crowded", depth="tensors")
+    at.selectbox(key="tensor_choice_ccff").select(0).run()
+    assert "Trace again with this tensor" in [button.label for button in at.button]
+
+
+def test_the_code_is_that_of_the_installed_model(open_app):
+    at = open_app("deformable_attention", depth="code")
+    source = inspect.getsource(deformable_attention)
+    assert all(line.strip() in source for line in at.code[0].value.splitlines())
+    assert "decoder.layers.0.cross_attn.offsets" in text_of(at)
