@@ -192,15 +192,15 @@ def test_the_loupe_adds_up_to_one(open_canvas: Callable[..., Canvas]):
 
 def test_heat_map_and_all_points(open_canvas: Callable[..., Canvas]):
     canvas = open_canvas()
-    canvas.choose("Of", "all queries")
+    canvas.choose("Shown of", "all queries")
     assert canvas.state["drawnOfAll"] == 100 * POINTS
-    canvas.choose("Show", "heat map")
+    canvas.choose("Shown", "heat map")
     assert (canvas.state["drawn"], canvas.state["drawnOfAll"]) == (0, 0)
     scale = canvas.page.locator(".heat-scale")
     expect(scale).to_contain_text("all 100 queries")
-    canvas.choose("Of", "this query")
+    canvas.choose("Shown of", "this query")
     expect(scale).to_contain_text(f"query {BEST}")
-    canvas.choose("Show", "points")
+    canvas.choose("Shown", "points")
     expect(scale).to_be_hidden()
     assert canvas.state["drawn"] == POINTS
 

@@ -19,6 +19,7 @@ const QUERY_REACH = 40 // pixels from which another query is offered while one i
 const SEND_DELAY_MS = 150 // a run of key presses is told as one change
 const GLIDE_MS = 350
 const LEAST_HEIGHT = 240
+const TOLD = ["layer", "head", "level"] // by controls; what is picked is always told
 const VIEW_EVENT = "rtdetr-sampling-view"
 
 class SamplingCanvas extends Selection {
@@ -105,7 +106,6 @@ class SamplingCanvas extends Selection {
     if (this.playing) delete fields.layer
     this.height = height
     this.set(fields)
-    this.writeTwin()
   }
 
   // Tells Python soon what is selected. All fields go at once, so that no message depends on an earlier one.
@@ -119,7 +119,6 @@ class SamplingCanvas extends Selection {
       this.component.setTriggerValue("select", { seq: this.sent, query: pinned, compare, point, head, level, layer: open })
     }, SEND_DELAY_MS)
     this.part(".live").textContent = this.sentence()
-    this.writeTwin()
     return true
   }
 
@@ -136,12 +135,14 @@ class SamplingCanvas extends Selection {
     if (changed.includes("layer") && !("hoverPoint" in changes)) this.state.hoverPoint = null
     this.invalidate("backdrop")
     this.refreshControls()
+    this.writeTwin()
   }
 
+  // What a control says; Python knows of some fields only.
   choose(changes) {
     if ("layer" in changes) this.play(false)
     this.set(changes)
-    this.send()
+    if (Object.keys(changes).some((name) => TOLD.includes(name))) this.send()
   }
 
   get playing() {

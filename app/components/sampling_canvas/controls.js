@@ -15,8 +15,8 @@ export function buildControls(bar, canvas) {
     ]),
     choice(canvas, "Head", "head", [[null, ["all"]], ...Array.from({ length: trace.heads }, (_, h) => [h, [`${h}`]])]),
     leastWeight(canvas),
-    choice(canvas, "Show", "heat", [[false, ["points"]], [true, ["heat map"]]]),
-    choice(canvas, "Of", "all", [[false, ["this query"]], [true, ["all queries"]]]),
+    choice(canvas, "Shown", "heat", [[false, ["points"]], [true, ["heat map"]]], false),
+    choice(canvas, "Shown of", "all", [[false, ["this query"]], [true, ["all queries"]]], false),
     untrained(canvas),
   ]
   bar.replaceChildren(...parts.map(({ group }) => group), zoom(canvas))
@@ -27,13 +27,14 @@ function button(content, label, onclick) {
   return element("button", { type: "button", "aria-label": label, title: label, onclick }, content)
 }
 
-// One of several values of a field, as a row of buttons.
-function choice(canvas, title, field, options, ...before) {
+// One of several values of a field, as a row of buttons; the title is left out where their words say enough.
+function choice(canvas, title, field, options, titled = true) {
   const buttons = options.map(([value, content]) =>
     element("button", { type: "button", onclick: () => canvas.choose({ [field]: value }) }, ...content),
   )
-  const group = element("div", { class: "group", role: "group", "aria-label": title }, ...before)
-  group.append(element("span", { class: "title" }, title), element("span", { class: "buttons" }, ...buttons))
+  const group = element("div", { class: "group", role: "group", "aria-label": title })
+  if (titled) group.append(element("span", { class: "title" }, title))
+  group.append(element("span", { class: "buttons" }, ...buttons))
   const refresh = () =>
     buttons.forEach((one, k) => one.setAttribute("aria-pressed", canvas.state[field] === options[k][0]))
   return { group, refresh }
@@ -90,7 +91,7 @@ function zoom(canvas) {
     button(corners(CORNERS), "Show the whole photo (0)", () => canvas.showAll()),
   ]
   return element("div", { class: "group zoom", role: "group", "aria-label": "Zoom" },
-    element("span", { class: "title" }, "Zoom"), element("span", { class: "buttons" }, ...buttons))
+    element("span", { class: "buttons" }, ...buttons))
 }
 
 // Moves to the next layer on every beat, and to the first after the last. Returns a function that stops it.

@@ -17,6 +17,11 @@ export class Selection {
     return this.state.pinned ?? this.state.hover ?? this.state.resting
   }
 
+  // The query that stays when the pointer has left.
+  get selected() {
+    return this.state.pinned ?? this.state.resting
+  }
+
   // The point that is looked at: under the pointer, else the chosen one.
   get focus() {
     const { hoverPoint, point } = this.state
@@ -117,7 +122,8 @@ export class Selection {
   }
 
   sentence() {
-    const { trace, state, query } = this
+    const { trace, state } = this
+    const query = this.selected
     const shares = this.shares(query).map((share, level) => `${trace.levels[level].name} ${number(share, 2)}`)
     const compared = state.compare === null ? "" : ` Compared with query ${state.compare}, ${this.nameOf(state.compare)}.`
     return (

@@ -9,7 +9,7 @@ export function writeTable(box, canvas) {
   const titles = ["Head", "Level", "Point", "Offset x", "Offset y", `x (${unit})`, `y (${unit})`, "Weight"]
   const caption = element("caption", {}, canvas.sentence())
   const head = element("thead", {}, element("tr", {}, ...titles.map((text) => element("th", { scope: "col" }, text))))
-  const rows = canvas.pointsShown(canvas.query).map((i) => {
+  const rows = canvas.pointsShown(canvas.selected).map((i) => {
     const p = i % trace.perHead
     const [x, y] = canvas.coordinates(i)
     const cells = [
