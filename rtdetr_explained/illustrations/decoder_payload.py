@@ -21,7 +21,7 @@ from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px, photo_jpeg
 from rtdetr_explained.illustrations.marks import region_around
 from rtdetr_explained.tracing.trace import Trace
 
-GROUND_PX = 900  # longest side of the photo
+GROUND_PX = 720  # longest side of the photo
 
 
 def pack(

@@ -153,7 +153,7 @@ def test_links_join_the_query_to_those_it_attends_to_most(open_decoder, trace, b
     ends = lines.evaluate_all("lines => lines.map((l) => [l.x1, l.y1, l.x2, l.y2].map((end) => end.baseVal.value))")
     centres = (boxes[1, :, :2] + boxes[1, :, 2:]) / 2  # where layer 2 begins
     np.testing.assert_allclose(ends, [[*centres[10], *centres[q]] for q in linked], atol=1e-2)
-    app.page.get_by_label("attention").uncheck()
+    app.page.get_by_role("checkbox", name="attention").uncheck()
     assert lines.count() == 0
 
 

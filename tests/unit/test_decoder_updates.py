@@ -56,31 +56,31 @@ def test_both_figures_draw_every_query_and_mark_the_chosen_ones(trace: Trace) ->
         ("How far the centres move", far, np.log10(numbers.moved_median_px)),
         ("How much their sizes change", view.size_change, np.median(view.size_change, axis=1)),
     ):
-        np.testing.assert_allclose(drawn["markers", f"{title}: selected"][:, 1], values[:, 4])
-        np.testing.assert_allclose(drawn["markers", f"{title}: compared"][:, 1], values[:, 7])
+        np.testing.assert_allclose(drawn["markers", f"{title}: selected"][:, 1], values[:, 4], rtol=1e-6)
+        np.testing.assert_allclose(drawn["markers", f"{title}: compared"][:, 1], values[:, 7], rtol=1e-6)
         rest = [drawn["markers", f"{title}: {name}"] for name in ("other queries", "detections")]
         assert sum(map(len, rest)) == 3 * 18
         heights = np.sort(np.concatenate(rest)[:, 1])
         np.testing.assert_allclose(heights, np.sort(np.delete(values, [4, 7], axis=1).ravel()), rtol=1e-6)
         np.testing.assert_allclose(drawn["lines", f"{title}: median"][::3, 1], middle, rtol=1e-6)
     p95 = drawn["lines", "How far the centres move: p95"]
-    np.testing.assert_allclose(p95[::3, 1], np.log10(numbers.moved_p95_px))
+    np.testing.assert_allclose(p95[::3, 1], np.log10(numbers.moved_p95_px), rtol=1e-6)
 
 
 def test_a_click_on_a_mark_tells_its_query(trace: Trace) -> None:
     view = updates.view(trace, query=4, threshold=1.0)
     marks = plotly_trace(updates.plotly_figure(view, "light"), "How far the centres move: other queries")
     values = np.log10(np.maximum(view.moved_px, updates.LEAST_PX))
-    np.testing.assert_allclose(marks.y, values[:, marks.customdata[:19]].ravel())
+    np.testing.assert_allclose(marks.y, values[:, marks.customdata[:19]].ravel(), rtol=1e-6)
     assert set(marks.customdata) == set(range(20)) - {4}
-    assert f"query {marks.customdata[0]} · " in marks.hovertext[0]
+    assert marks.hovertext[0].startswith(f"{marks.customdata[0]} · ")
 
 
 def test_boxes_that_stay_where_they_are_are_drawn_at_the_lower_end(trace: Trace) -> None:
     view = updates.view(trace)
     view = replace(view, moved_px=np.zeros_like(view.moved_px), size_change=np.zeros_like(view.size_change))
     drawn = check_marks(updates, view)
-    assert (drawn["markers", "How far the centres move: selected"][:, 1] == np.log10(updates.LEAST_PX)).all()
+    assert (drawn["markers", "How far the centres move: selected"][:, 1] == np.float32(-2)).all()
     assert "0.00, 0.00, 0.00 px" in updates.caption(view)
 
 
