@@ -49,7 +49,8 @@ def show(slug: str, module: ModuleType, data: Any, *, selects: str | None = None
 def show_twins(slug: str, module: ModuleType, data: Any) -> None:
     """The caption, the buttons that export the figure, and its data as a table; also below what stands in for it."""
     st.caption(plain(module.caption(data)))
-    _export(slug, module, data)
+    if not state.embedded():
+        _export(slug, module, data)
     numbers = st.expander("Figure as a table", key=f"table_{slug}", on_change="rerun")
     if numbers.open:
         with numbers:

@@ -109,14 +109,11 @@ def _jump(view: Selected, trace: Trace) -> None:
     options = list(dict.fromkeys(d.query for d in found))
     if not options:
         return
-    key = "jump"
-    st.session_state[key] = view.query if view.query in labels else None
     st.selectbox(
         "Go to a detection",
         options,
         index=None,
         format_func=lambda q: f"{labels[q]} · query {q}",
         placeholder=f"{len(options)} above {view.threshold:.2f}",
-        key=key,
-        on_change=lambda: state.change(query=st.session_state[key]),
+        **state.bind("query", view.query if view.query in labels else None, where="jump"),
     )

@@ -7,9 +7,10 @@ fields, lists and sliders the keys keep their own meaning.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
+from typing import Any
 
-import streamlit as st
 from streamlit.components.v2 import component
 
 from app import state
@@ -97,6 +98,8 @@ p { margin: 14px 0; font-size: 13px; opacity: 0.85; }
 
 JS = """
 const LISTENER = Symbol.for("rtdetr_explained.keys")
+const WISH = Symbol.for("rtdetr_explained.wish")
+const PATIENCE_MS = 3000
 const TYPING = `input:not([type=radio]):not([type=checkbox]):not([type=range]), textarea, select, [contenteditable],
   [role=combobox], [role=listbox], [role=menu], [role=grid], [role=dialog], [data-testid=stDataFrame]`
 const OWN_ARROWS = `input, canvas, [role=slider], [role=radiogroup], [role=radio], [role=tablist], [role=toolbar],
@@ -110,19 +113,25 @@ export default function (component) {
   parentElement.querySelector(".close").onclick = list
   dialog.onclick = (event) => event.target === dialog && list()  // beside it
 
-  let stage = data.slugs.indexOf(data.current)
-  let layer = data.layer
-  const go = (to) => {
-    if (to === stage || !(to in data.slugs)) return
-    stage = to
-    setTriggerValue("go", data.slugs[to])
+  // Where the keys pressed so far lead, until that page is there: pages on the way there do not count.
+  const wish = (document[WISH] ??= { slug: "", since: 0 })
+  if (wish.slug === data.current) wish.slug = ""
+  const stage = () => {
+    const pending = wish.slug && performance.now() - wish.since < PATIENCE_MS
+    return data.slugs.indexOf(pending ? wish.slug : data.current)
   }
+  const go = (to) => {
+    if (to === stage() || !(to in data.slugs)) return
+    Object.assign(wish, { slug: data.slugs[to], since: performance.now() })
+    setTriggerValue(data.slugs[to], true)
+  }
+  let layer = data.layer
   const show = (to) => {
     if (to < 0 || to >= data.layers) return
     layer = to
-    setTriggerValue("layer", to)
+    setTriggerValue(`layer_${to}`, true)
   }
-  const arrows = { ArrowLeft: () => go(stage - 1), ArrowRight: () => go(stage + 1) }
+  const arrows = { ArrowLeft: () => go(stage() - 1), ArrowRight: () => go(stage() + 1) }
   if (data.layers) {
     arrows.ArrowUp = () => show(layer + 1)
     arrows.ArrowDown = () => show(layer - 1)
@@ -158,6 +167,9 @@ def show(slug: str, trace: Trace, go: Callable[[str], None]) -> None:
     """Listen to the keys, and draw the button that lists them. `go` is called with the slug a key leads to."""
     view = state.current()
     layers = trace.num_layers if slug in STAGES_WITH_LAYERS else 0
+    # A trigger for each goal: its value could not be read if the page is changed meanwhile.
+    on_goal: dict[str, Any] = {f"on_{to}_change": partial(go, to) for to in STAGES}
+    on_goal |= {f"on_layer_{layer}_change": partial(state.change, layer=layer) for layer in range(layers)}
     _keys(
         key=KEY,
         data={
@@ -167,8 +179,7 @@ def show(slug: str, trace: Trace, go: Callable[[str], None]) -> None:
             "layer": trace.num_layers - 1 if view.layer is None else view.layer,
             "held": bool(next_release(view)),
         },
-        on_go_change=lambda: go(st.session_state[KEY]["go"]),
-        on_layer_change=lambda: state.change(layer=st.session_state[KEY]["layer"]),
+        **on_goal,
         on_release_change=lambda: state.change(**next_release(state.current())),
         width="content",
         height="content",

@@ -7,8 +7,9 @@ opening a link in a new tab works too, because each address carries the view.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-import streamlit as st
 from streamlit.components.v2 import component
 
 from app import state
@@ -94,7 +95,7 @@ export default function (component) {
     link.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
       event.preventDefault()
-      if (stage.slug !== data.current) setTriggerValue("go", stage.slug)
+      if (stage.slug !== data.current) setTriggerValue(stage.slug, true)
     }
     const bar = document.createElement("div")
     bar.className = "bar"
@@ -142,12 +143,9 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
                 "link": _LINKS.get(name, "flow"),
             }
         )
-    _strip(
-        key=key,
-        data={"current": slug, "stages": stages},
-        on_go_change=lambda: go(st.session_state[key]["go"]),
-        height="content",
-    )
+    # A trigger for each stage: its value could not be read if the page is changed meanwhile, as by a double click.
+    on_click: dict[str, Any] = {f"on_{to}_change": partial(go, to) for to in STAGES}
+    _strip(key=key, data={"current": slug, "stages": stages}, **on_click, height="content")
 
 
 def _hint(shape: str, what: str, ms: float, total: float) -> str:

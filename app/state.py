@@ -278,12 +278,15 @@ def bind(field: str, value: Any, where: str = "control") -> dict[str, Any]:
     """
     key = f"{where}_{field}"
     st.session_state[key] = value
+    st.session_state[f"shown_{key}"] = value, getattr(current(), field)
     return {"key": key, "on_change": _from_widget, "args": (key, field)}
 
 
 def _from_widget(key: str, field: str) -> None:
     value = st.session_state[key]
-    change(**{field: None if value == "all" else value})
+    # When a page is left before it is drawn, Streamlit calls back for widgets that nobody touched.
+    if st.session_state[f"shown_{key}"] != (value, getattr(current(), field)):
+        change(**{field: None if value == "all" else value})
 
 
 def _quoted(text: str) -> str:

@@ -85,8 +85,8 @@ def test_a_row_of_the_detections_selects_its_query(open_app):
 
 def test_going_to_a_detection(open_app):
     at = open_app("deformable_attention", threshold=0.1)
-    options = at.selectbox(key="jump").options
-    at.selectbox(key="jump").select_index(len(options) - 1).run()
+    options = at.selectbox(key="jump_query").options
+    at.selectbox(key="jump_query").select_index(len(options) - 1).run()
     assert f"query {at.session_state['view'].query}" in options[-1]
 
 

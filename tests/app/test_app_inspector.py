@@ -64,6 +64,7 @@ def test_embedded_pages_show_the_lecture_only(open_app, slug):
     assert not at.exception
     assert not at.sidebar.children
     assert "go_next" not in {button.key for button in at.button}
+    assert not at.get("download_button")
     assert STAGES[slug] in text_of(at)
     assert at.query_params == {"embed": "1"}
 

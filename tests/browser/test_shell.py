@@ -36,6 +36,11 @@ def test_digits_jump_and_keys_in_quick_succession_add_up(open_browser):
     app.page.keyboard.press("ArrowRight")
     app.page.keyboard.press("ArrowRight")
     app.wait_for_stage("CCFF")
+    app.page.get_by_role("link", name="Decoder").dblclick()
+    app.page.get_by_role("link", name="AIFI").dblclick()
+    app.wait_for_stage("AIFI")
+    app.wait_for_stage("AIFI")  # still
+    assert fields(app.page.url) == []  # nothing was selected on the way
 
 
 def test_up_and_down_change_the_layer_where_there_is_one(open_browser):
