@@ -153,7 +153,7 @@ def drawing(view: CcffView, theme: str) -> Drawing:
     left = at["N3"].x1 + 60
     extent = (left, height - 34, WIDTH - 6, height - 25)
     marks += color_bar_marks(extent, node.kind, theme, low, high, what, f"range of {'each map' if own else 'all maps'}")
-    legend = "coloured frames go on to query selection"
+    legend = "framed in colour: the outputs"
     marks.append(Text(left, extent[1], legend, colors.muted, SMALL_PX, dy=28))
     panel = Panel((0, 0, 1, 1), Axis((0, WIDTH)), Axis((height, 0)), marks, ratio=1)
     return Drawing([panel], WIDTH, round(height))
