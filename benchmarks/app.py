@@ -105,7 +105,7 @@ def stage_changes(browser: Browser, weights: Path | None, rounds: int) -> dict[s
         settle(page)
         if weights:
             page.get_by_text("Own weights").last.click()
-            page.get_by_label("Path of a weights file").fill(str(weights))
+            page.get_by_role("textbox", name="Path of a weights file").fill(str(weights))
             page.keyboard.press("Enter")
             page.wait_for_function("location.search.includes('model=file')")
             settle(page)
