@@ -176,6 +176,8 @@ def _download_all(trace: Trace) -> None:
 
 
 def _download(label: str, data: Any, file_name: str, help: str) -> None:
+    if state.embedded():
+        return
     key = f"download_{file_name.rsplit('.', 1)[1]}"
     st.download_button(
         label,

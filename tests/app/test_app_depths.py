@@ -155,6 +155,13 @@ def test_a_large_network_asks_before_it_runs_again(open_app, monkeypatch):
     assert "Trace again with this tensor" in [button.label for button in at.button]
 
 
+def test_a_lecture_offers_no_downloads(open_app):
+    at = open_app("aifi", depth="tensors", embed=1)
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 2
+    assert not at.get("download_button")
+
+
 def test_the_code_is_that_of_the_installed_model(open_app):
     at = open_app("deformable_attention", depth="code")
     source = inspect.getsource(deformable_attention)
