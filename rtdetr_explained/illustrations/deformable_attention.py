@@ -13,8 +13,6 @@ from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
 from rtdetr_explained.illustrations.deformable_attention_chain import Chain, by_weight, level_of_points, place
 from rtdetr_explained.illustrations.deformable_attention_drawing import drawing
-from rtdetr_explained.illustrations.deformable_attention_rebuild import cell_at as cell_at
-from rtdetr_explained.illustrations.deformable_attention_rebuild import is_discrete as is_discrete
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace

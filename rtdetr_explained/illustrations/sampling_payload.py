@@ -23,8 +23,8 @@ from rtdetr_explained.illustrations.colors import (
     PHOTO_HALO,
     SELECTED,
 )
-from rtdetr_explained.illustrations.deformable_attention import is_discrete
-from rtdetr_explained.illustrations.deformable_attention_drawing import OFFSET_SCALE
+from rtdetr_explained.illustrations.deformable_attention_chain import OFFSET_SCALE
+from rtdetr_explained.illustrations.deformable_attention_rebuild import is_discrete
 from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, photo_jpeg
 from rtdetr_explained.tracing.trace import Trace
 

@@ -68,6 +68,22 @@ def test_one_head_shows_only_its_points(trace: Trace) -> None:
     assert view.chain.weight == view.weights.max()
 
 
+def test_one_level_shows_only_its_points_and_any_point_can_be_written_out(trace: Trace) -> None:
+    view = deformable_attention.view(trace, 3, head=2, level=1, point=30)
+    assert len(view.weights) == 4
+    assert (set(view.head), set(view.level), view.point.tolist()) == ({2}, {1}, [0, 1, 2, 3])
+    assert view.weight_by_level.tolist() == [0, 1, 0]
+    assert (view.chain.head, view.chain.level, view.chain.point) == (3, 1, 1)  # 30 = 3 × 9 + 2 + 1
+    assert "One point in numbers: head 3, S4, point 1" in plain("light", deformable_attention, view)
+    assert "4 points with head 2 on S4" in deformable_attention.caption(view)
+    check_marks(deformable_attention, view)
+    figure: Any = deformable_attention.plotly_figure(view, "light")
+    (x0, x1), (y1, y0) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    x, y = view.chain.location_px  # in sight, though it is none of the points shown
+    assert x0 < x < x1
+    assert y0 < y < y1
+
+
 @pytest.mark.parametrize("head", [None, 1])
 def test_both_figures_draw_the_same(trace: Trace, head: int | None) -> None:
     view = deformable_attention.view(trace, 3, layer=1, head=head)
@@ -147,6 +163,8 @@ def test_a_head_that_was_dropped_has_no_weight(detector: Detector, trace: Trace)
         ({"query": 99}, "There is no query 99; this trace has queries 0 to 19."),
         ({"layer": 3}, "There is no layer 3; choose one from 0 to 2."),
         ({"head": -1}, "There is no head -1; choose one from 0 to 3."),
+        ({"level": 3}, "There is no level 3; choose one from 0 to 2."),
+        ({"point": 36}, "There is no point 36; choose one from 0 to 35."),
     ],
 )
 def test_what_does_not_exist_is_refused(trace: Trace, selection: dict, message: str) -> None:
