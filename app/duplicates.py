@@ -93,7 +93,7 @@ def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:
                 "query": removal.members,
                 "before": removal.before,
                 "after": removal.after,
-                "change": removal.after - removal.before,
+                "change": (removal.after - removal.before).round(2) + 0.0,  # no minus before a zero
             }
         ),
         hide_index=True,

@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg"
 const SOFT = "grayscale(1) brightness(0.72)" // the ground of an overlay, as in the other figures
 
+const MANY = 30 // detections; more are drawn thinner, and only the best ones are named
+
 function createView(svg, model, url, close) {
   const [width, height] = model.size
   const [x0, y0, x1, y1] = close ? model.region : [0, 0, width, height]
@@ -15,11 +17,15 @@ function createView(svg, model, url, close) {
   const stroke = (color, wide, more = {}) =>
     add("path", { fill: "none", stroke: color, "stroke-width": wide, "vector-effect": "non-scaling-stroke", ...more })
   const { photo: light, halo: dark, selected, compared } = model.colors
+  const found = Array.from({ length: model.queries }, (_, q) => q)
+    .filter((q) => isFound(model, q) && q !== model.query && q !== model.compare)
+    .sort((a, b) => finalScore(model, b) - finalScore(model, a))
+  const thin = found.length > MANY
   const round = { "stroke-linecap": "round" }
   const parts = {
     others: stroke(light, 1, { "stroke-opacity": 0.25 }),
-    foundHalo: stroke(dark, 3.5, { "stroke-opacity": 0.6 }),
-    found: stroke(light, 1.5, { class: "found-boxes" }),
+    foundHalo: stroke(dark, thin ? 0 : 3.5, { "stroke-opacity": 0.6 }),
+    found: stroke(light, thin ? 1 : 1.5, { class: "found-boxes", "stroke-opacity": thin ? 0.45 : 1 }),
     past: close ? Array.from({ length: model.layers + 1 }, () => stroke(selected, 1.2, { "stroke-opacity": 0.75 })) : [],
     trail: stroke(selected, 1.5, { "stroke-opacity": 0.9 }),
     comparedHalo: stroke(light, 4.5, { "stroke-opacity": 0.6 }),
@@ -36,9 +42,6 @@ function createView(svg, model, url, close) {
     words: add("g", {}),
   }
   const linked = Array.from({ length: model.layers }, (_, layer) => mostAttended(model, layer))
-  const found = Array.from({ length: model.queries }, (_, q) => q).filter(
-    (q) => isFound(model, q) && q !== model.query && q !== model.compare,
-  )
   const others = Array.from({ length: model.queries }, (_, q) => q).filter((q) => !isFound(model, q) && q !== model.query)
 
   function draw({ p, listening, hovered, links, all }) {
@@ -97,7 +100,7 @@ function createView(svg, model, url, close) {
     const [size, step] = [12 / scale, Math.round(p)]
     const taken = []
     const chosen = model.compare === null ? [model.query] : [model.query, model.compare]
-    for (const q of close ? [] : [...chosen, ...found]) {
+    for (const q of close ? [] : [...chosen, ...found.slice(0, MANY)]) {
       const [left, top, , bottom] = boxAt(model, q, p)
       const text = `${model.names[model.labels[q]]} ${model.scores[step * model.queries + q].toFixed(2)}`
       const wide = text.length * size * 0.56
@@ -120,7 +123,8 @@ function createView(svg, model, url, close) {
 const overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 const set = (path, d) => path.setAttribute("d", d)
 const outlineOf = ([x0, y0, x1, y1]) => `M${x0} ${y0}H${x1}V${y1}H${x0}Z`
-const isFound = (model, q) => model.scores[model.layers * model.queries + q] > model.threshold
+const finalScore = (model, q) => model.scores[model.layers * model.queries + q]
+const isFound = (model, q) => finalScore(model, q) > model.threshold
 
 function boxAt(model, query, p) {
   const before = Math.min(Math.floor(p), model.layers - 1)

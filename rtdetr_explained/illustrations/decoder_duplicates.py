@@ -187,7 +187,7 @@ def caption(view: Duplicates) -> str:
 def removal_words(removal: Removal) -> str:
     """The measured change in a sentence."""
     best = int(np.argmax(removal.after))
-    change = float(removal.after[best] - removal.before[best])
+    change = round(float(removal.after[best] - removal.before[best]), 2) + 0.0  # no minus before a zero
     control = (
         ""
         if np.isnan(removal.elsewhere)

@@ -22,6 +22,7 @@ SENTENCE = (
 )
 HEIGHT = 330
 LEAST_PX = 0.01  # smaller moves are drawn here, since a logarithm has no zero
+MANY = 60  # detections; more are drawn as small as other queries
 HALF = 0.19  # half the width of a layer's column of marks, in layers
 SHIFT = -0.15  # of the column, so that there is room for numbers on its right
 
@@ -150,7 +151,7 @@ def panel(
     plain = ~np.isin(np.arange(queries), chosen)
     for shown, color, size, alpha, name in (
         (plain & ~view.found, colors.grey, 4.5, 0.55, "other queries"),
-        (plain & view.found, colors.text, 6.5, 0.9, "detections"),
+        (plain & view.found, colors.text, *((6.5, 0.9) if view.found.sum() <= MANY else (4.5, 0.5)), "detections"),
     ):
         ids = np.nonzero(shown)[0]
         hover = [words_of(view, layer, int(query)) for layer in range(layers) for query in ids]
@@ -163,6 +164,7 @@ def panel(
     for level, texts, dash, name in zip(bars, words, ("solid", "dot"), ("median", "p95"), strict=False):
         ends = middle[:, None] + np.array([-HALF - 0.02, HALF + 0.06, np.nan])
         x, y = ends.ravel(), np.repeat(level, 3)
+        marks.append(Lines(x, y, colors.background, 5.5, name=f"{title}: ground of the {name}"))
         marks.append(Lines(x, y, colors.text, 2.5, dash, name=f"{title}: {name}"))
         marks += [
             Text(float(at + HALF + 0.07), float(value), text, colors.text, dx=3, bold=dash == "solid")
@@ -213,7 +215,7 @@ def caption(view: Updates) -> str:
     return (
         f"Layer by layer, the median of all {len(view.scores)} queries moves its centre by {medians} px, and 95 % of "
         f"them move it by less than {most} px; the median change of size is a factor of {factors}, up or down. "
-        f"Larger marks are detections above {view.threshold:.2f}; {beside}."
+        f"Marks that stand out are detections above {view.threshold:.2f}; {beside}."
     )
 
 
