@@ -61,11 +61,12 @@ def query_selection(choice: Choice) -> list[Formula]:
     ]
     if valid:
         delta = np.round(logit(box, 1e-12) - anchor_logit, 4)
+        shown = column([f"{d:.4f}" for d in delta])
         made.append(
             formula(
                 "The first reference box",
                 r"b_0 = \sigma\big( \sigma^{-1}(a) + \Delta \big), \qquad \sigma^{-1}(p) = \ln \frac{p}{1 - p}",
-                rf"b_0 = \sigma\!\left( {column(anchor_logit)} + {column(delta)} \right) = "
+                rf"b_0 = \sigma\!\left( {column(anchor_logit)} + {shown} \right) = "
                 + column(sigmoid64(anchor_logit + delta)),
                 {
                     "b_0": "first reference box: centre x, y, width, height in parts of the image",
@@ -130,6 +131,7 @@ def decoder(choice: Choice) -> list[Formula]:
     before, after = (query.reference_boxes[layer + k].astype(np.float64) for k in (0, 1))
     inverse = logit(before)
     delta = np.round(logit(after, 1e-12) - inverse, 4)
+    shown = column([f"{d:.4f}" for d in delta])
     result = sigmoid64(delta + inverse)
     n = layer + 1
     return [
@@ -138,8 +140,8 @@ def decoder(choice: Choice) -> list[Formula]:
             f"How layer {n} moves the box",
             r"b_{l} = \sigma\big( \Delta_l + \sigma^{-1}(b_{l-1}) \big), \qquad \sigma^{-1}(p) = \ln \frac{p}{1 - p}",
             lines(
-                rf"b_{{{n}}} = \sigma\!\left( {column(delta)} + \sigma^{{-1}} {column(before)} \right)",
-                rf"= \sigma\!\left( {column(delta)} + {column(inverse)} \right) = {column(result)}",
+                rf"b_{{{n}}} = \sigma\!\left( {shown} + \sigma^{{-1}} {column(before)} \right)",
+                rf"= \sigma\!\left( {shown} + {column(inverse)} \right) = {column(result)}",
             ),
             {
                 "b": "box of the query: centre x, y, width, height in parts of the image",
