@@ -170,7 +170,9 @@ function createPlayer(root) {
         : at === 0
           ? "Before the first layer: the boxes that query selection proposes."
           : `After layer ${at} of ${model.layers}. Query ${model.query} gave most attention to ${mostHeard(at - 1)} (${model.heads}).`
-    return [now, ...model.chosen.map((who) => sentenceOf(who, at))]
+    const count = model.duplicates.length
+    const shared = count ? ` · ${count} other ${count === 1 ? "query ends" : "queries end"} on this object` : ""
+    return [now, ...model.chosen.map((who, i) => sentenceOf(who, at) + (i === 0 ? shared : ""))]
   }
 
   function mostHeard(layer) {

@@ -113,6 +113,7 @@ def test_play_moves_the_box_through_the_layers_without_the_server(open_decoder, 
     assert len({position for position in seen if not position.endswith(".000")}) >= 3
     assert seen == sorted(seen)
     np.testing.assert_allclose(drawn_box(app), boxes[3, 10], atol=1e-3)
+    assert "4 other queries end on this object" in str(app.page.locator(".words").text_content())
     app.page.wait_for_function("location.search.includes('layer=2')")  # the layer it rests on is the page's
     app.settle()
 
