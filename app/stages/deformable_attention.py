@@ -22,11 +22,12 @@ def see() -> None:
         data = deformable_attention.view(trace, view.query, view.layer, view.head, view.level, view.point)
         figures.show_twins("deformable_attention", deformable_attention, data)
         sampling_effect.show_points(view, trace)
+        sampling_effect.show_parts(view, trace)
+        sampling_panels.show_weights(view, trace)
     with right:
         sampling_point.show(view, trace)
         inspector.show(view, trace)
-    _beside(sampling_panels.show_weights, sampling_panels.show_spread)
-    _beside(sampling_panels.show_sampling, sampling_effect.show_parts)
+    _beside(sampling_panels.show_spread, sampling_panels.show_sampling)
 
 
 def _beside(*panels: Callable[[Selected, Trace], None]) -> None:
