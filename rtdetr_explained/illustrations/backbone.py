@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.errors import InputError
@@ -38,6 +38,9 @@ from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.model.config import LEVEL_STRIDES
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "A convolutional network turns the photo into three stacks of maps: the finer one still sees small details, the "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.colors import LEVEL_COLORS, Palette, color_scale, palette
@@ -24,6 +24,9 @@ from rtdetr_explained.illustrations.marks import Axis, Drawing, Heat, Lines, Mar
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "The three scales are mixed by convolutions: first the coarse map's meaning flows down into the finer ones, then "

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.illustrations.choice import check_choice
@@ -16,6 +16,9 @@ from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace, sigmoid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "RT-DETR has no step that removes duplicates afterwards: one query of each object must come out with a high score "

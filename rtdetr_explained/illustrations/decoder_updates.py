@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import COMPARED, SELECTED, Palette, palette
@@ -16,6 +16,9 @@ from rtdetr_explained.illustrations.marks import Axis, Drawing, Extent, Lines, M
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "Each layer corrects the box of every query; corrections that shrink from layer to layer mean that boxes settle."

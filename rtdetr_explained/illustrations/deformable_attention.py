@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.illustrations.choice import check_choice
@@ -16,6 +16,9 @@ from rtdetr_explained.illustrations.deformable_attention_drawing import drawing
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "A query does not look at every cell: each head reads a few points on each of the three maps, placed relative to "

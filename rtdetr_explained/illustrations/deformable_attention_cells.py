@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from rtdetr_explained.illustrations.colors import LEVEL_COLORS, LEVEL_NAMES, palette
 from rtdetr_explained.illustrations.deformable_attention_chain import PointRead, name_of
@@ -24,6 +25,9 @@ from rtdetr_explained.illustrations.marks import (
 )
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 360, 226
 FILL = "66"  # opacity of the square that is read, in hexadecimal

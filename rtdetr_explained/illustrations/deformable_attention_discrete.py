@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.illustrations.choice import check_choice
@@ -42,6 +42,9 @@ from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.outcome import Outcome
 from rtdetr_explained.tracing.trace import Trace, sigmoid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH = 540
 METHODS = ("bilinear", "discrete")

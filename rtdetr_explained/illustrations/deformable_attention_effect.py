@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
@@ -22,6 +22,9 @@ from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.edits import DropHead, DropLevel, DropPoint, Edit, Mode
 from rtdetr_explained.tracing.outcome import Outcome
 from rtdetr_explained.tracing.trace import Trace, sigmoid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RANDOM_DRAWS = 5
 HEAVIEST, LIGHTEST = "heaviest", "lightest"

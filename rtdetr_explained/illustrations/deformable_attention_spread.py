@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import COMPARED, SELECTED, palette
@@ -17,6 +16,9 @@ from rtdetr_explained.illustrations.marks import Axis, Drawing, Lines, Mark, Pan
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 540, 330
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)

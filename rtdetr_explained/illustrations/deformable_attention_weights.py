@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, SELECTED, Palette, palette
@@ -16,6 +16,9 @@ from rtdetr_explained.illustrations.marks import Axis, Bars, Drawing, Lines, Mar
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 540, 330
 QUERY_COLORS = (SELECTED, COMPARED)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.illustrations.colors import OVERLAY, PHOTO_HALO, color_scale, palette, rgba
 from rtdetr_explained.illustrations.marks import Axis, Extent, Heat, Mark, Panel, Text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FONT_FAMILY = "'Source Sans', 'Source Sans 3', 'Segoe UI', system-ui, sans-serif"
 FONT_PX, SMALL_PX = 13, 11
@@ -195,4 +198,6 @@ def plotly_base(theme: str, height: int = 560) -> go.Figure:
 
 def mpl_figure(theme: str, width: float = 9.0, height: float = 5.6) -> Figure:
     """An empty figure of `width` × `height` inches in the theme's page colour."""
+    from matplotlib.figure import Figure  # takes half a second, and only exports need it
+
     return Figure(figsize=(width, height), dpi=100, facecolor=palette(theme).background)

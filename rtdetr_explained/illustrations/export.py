@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import re
 from threading import Lock
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from rtdetr_explained.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = ("svg", "pdf", "png")
 PNG_DPI = 200
@@ -26,6 +26,8 @@ def to_bytes(figure: Figure, format: str) -> bytes:
     """The figure as "svg", "pdf" or "png" (200 dots per inch). Raises InputError for any other format."""
     if format not in FORMATS:
         raise InputError(f"Figures cannot be exported as {format!r}; choose one of {', '.join(FORMATS)}.")
+    import matplotlib as mpl  # not before it is needed, as it takes half a second
+
     buffer = io.BytesIO()
     with _lock, mpl.rc_context(_SETTINGS):
         figure.savefig(buffer, format=format, dpi=PNG_DPI, facecolor=figure.get_facecolor(), metadata=_METADATA[format])

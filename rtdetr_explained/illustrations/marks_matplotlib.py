@@ -1,14 +1,10 @@
-"""Draw a `Drawing` with matplotlib, for export."""
+"""Draw a `Drawing` with matplotlib, for export. It is imported with the first figure: that takes half a second."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from rtdetr_explained.illustrations.colors import Palette, palette
 from rtdetr_explained.illustrations.drawing import FONT_PX, SMALL_PX, mpl_figure
@@ -25,6 +21,10 @@ from rtdetr_explained.illustrations.marks import (
     Text,
     halo_color,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PT_PER_PX = 0.72  # the figure has 100 pixels per inch, a point is 1/72 inch
 SHAPES = {"circle": "o", "square": "s", "diamond": "D", "cross": "X"}
@@ -79,6 +79,9 @@ def style_axis(axes: Axes, name: str, axis: Axis, colors: Palette) -> None:
 
 def add_mark(axes: Axes, mark: Mark) -> None:
     """Add one mark to the axes; marks lie on each other in the order in which they are added."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patheffects import withStroke
+
     layer = 2 + 0.01 * len(axes.get_children())
     if isinstance(mark, Photo):
         x0, y0, x1, y1 = mark.extent

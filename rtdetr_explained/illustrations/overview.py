@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.illustrations.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette, text_on
@@ -27,6 +27,9 @@ from rtdetr_explained.illustrations.marks import (
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Detection, Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "A photo goes in, a fixed number of queries comes out, each with a box and a score for every class; no anchors to "

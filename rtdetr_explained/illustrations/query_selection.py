@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
@@ -17,6 +17,9 @@ from rtdetr_explained.illustrations.query_selection_drawing import drawing
 from rtdetr_explained.illustrations.query_selection_place import PlaceReport
 from rtdetr_explained.illustrations.query_selection_tokens import Tokens, tokens
 from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SENTENCE = (
     "Every cell of the three maps says how likely it holds an object; the best cells become queries, and each starts "

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from app import models, shell
 from app.state import ViewState
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -40,6 +43,12 @@ def test_what_is_prepared_is_what_the_first_visitor_sees():
     ready = models.trace_of(ViewState())
     assert ready is models.trace_of(ViewState())
     assert ready.meta["model"] == "nano"
+
+
+def test_the_app_is_imported_without_what_takes_long():
+    code = "import sys, app.shell, app.depths; print(*({'torch', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def wait_for(port: int, server: subprocess.Popen) -> None:
