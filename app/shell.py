@@ -53,12 +53,16 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
     if not embedded:
         sidebar.show(view)
     strip = st.empty()
+    first_chart = st.empty()
     if first_run:  # something to look at while the model is loaded; later the last page stays until the next is there
         with strip:
             pipeline.show(slug, None, go)
+        # With its first chart the browser fetches the code for all of them, 5 MB: now, while it has to wait anyway.
+        first_chart.plotly_chart([{"type": "scatter"}], height=10, key="first_chart", alt="Loading")
     try:
         with nullcontext() if embedded else st.sidebar, st.spinner("Loading the model and tracing the image …"):
             trace = models.trace_of(view)
+        first_chart.empty()
         view, problems = state.fit(view, models.limits(trace), int(trace.scores.argmax()))
         state.put(view)
         for sentence in problems:
