@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 
 import streamlit as st
+from plotly.graph_objects import Figure, Scatter
 
 from app import images, keyboard, models, pipeline, sidebar, state
 from app.stages import STAGES, SUBTITLES
@@ -58,7 +59,7 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
         with strip:
             pipeline.show(slug, None, go)
         # With its first chart the browser fetches the code for all of them, 5 MB: now, while it has to wait anyway.
-        first_chart.plotly_chart([{"type": "scatter"}], height=10, key="first_chart", alt="Loading")
+        first_chart.plotly_chart(Figure(Scatter()), height=10, key="first_chart", alt="Loading")
     try:
         with nullcontext() if embedded else st.sidebar, st.spinner("Loading the model and tracing the image …"):
             trace = models.trace_of(view)
