@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -83,6 +84,9 @@ def prepare() -> None:
     import_module("app.depths")
     import_module("app.figures")
     models.trace_of(ViewState())
+    # Streamlit collects garbage after each run; without this it would look through all of torch, a sixth of a second.
+    gc.collect()
+    gc.freeze()
 
 
 def _settle(view: ViewState) -> ViewState:
