@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from app import controls, depths, duplicates, figures, inspector, models, refinement, tables
+from app import controls, depths, duplicates, figures, inspector, models, tables
+from app.components import refinement
 from rtdetr_explained.illustrations import decoder, decoder_updates
 
 view, trace = models.current()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from page_text import text_of
 
-from app import models, refinement, state
+from app import models, state
+from app.components import refinement
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations import decoder_duplicates, decoder_payload
 

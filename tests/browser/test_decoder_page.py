@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 import rtdetr_explained as rx
 from app import images
@@ -176,7 +177,7 @@ def test_a_click_selects_and_with_shift_compares(open_decoder, trace, boxes):
     rest(app)
     assert "compare" not in app.page.url
     np.testing.assert_allclose(drawn_box(app), boxes[-1, query], atol=1e-3)
-    assert app.page.get_by_role("spinbutton", name="Selected query").input_value() == str(query)
+    expect(app.page.get_by_role("spinbutton", name="Selected query")).to_have_value(str(query))
 
 
 def test_the_threshold_changes_the_boxes(open_decoder, trace):
