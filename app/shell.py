@@ -39,6 +39,8 @@ EMBEDDED_CSS = """
 [data-testid=stHeader] { display: none; }
 [data-testid=stMainBlockContainer] { padding-top: 0.75rem; padding-bottom: 1rem; }
 """
+DENOISING_SITES = ("denoising.labels", "denoising.noised_boxes", "denoising.attention_mask")
+"""Tensors of the pass that the page of denoising makes for itself."""
 
 
 def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
@@ -65,7 +67,8 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
         with nullcontext() if embedded else st.sidebar, st.spinner("Loading the model and tracing the image …"):
             trace = models.trace_of(view)
         first_chart.empty()
-        view, problems = state.fit(view, models.limits(trace), int(trace.scores.argmax()))
+        sites = [site.name for site in trace.sites()] + [*DENOISING_SITES]
+        view, problems = state.fit(view, models.limits(trace), int(trace.scores.argmax()), sites)
         state.put(view)
         for sentence in problems:
             state.note(sentence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -37,9 +37,10 @@ class ViewState:
     `point` is a sampling point, counted over heads, then levels, then points; `cell` is a token of the stride-32 map,
     row by row. `scale` tells whose range the colours of a map span, its own ("map") or that of all maps of the stage
     ("stage"); `unit` is that of positions, pixels of the photo ("px") or 0..1 of the image ("image"); `depth` is what a
-    page shows of its stage. `threshold` is a class probability. `queries` and `selection` are what query selection is
-    run again with, and `place` is an (x, y) in 0..1 of the image that was asked about there. `group` is one of the
-    groups of denoising queries and `seed` draws their noise.
+    page shows of its stage. `tensor` names a site of the trace, without the number of its decoder layer. `threshold` is
+    a class probability. `queries` and `selection` are what query selection is run again with, and `place` is an (x, y)
+    in 0..1 of the image that was asked about there. `group` is one of the groups of denoising queries and `seed` draws
+    their noise.
     """
 
     image: str = images.DEFAULT
@@ -55,6 +56,7 @@ class ViewState:
     scale: str | None = None
     unit: str = "px"
     depth: str = "see"
+    tensor: str | None = None
     threshold: float = 0.5
     queries: int | None = None
     selection: str | None = None
@@ -103,6 +105,17 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _tensor(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_.]{1,80}", text):
+        raise Unusable("is not the name of a tensor")
+    return any_layer(text)
+
+
+def any_layer(site: str) -> str:
+    """The name of a site without the number of its decoder layer: all layers have the same tensors."""
+    return re.sub(r"^decoder\.layers\.[0-9]+\.", "", site)
+
+
 def _count(text: str) -> int:
     if not _index(text):
         raise Unusable("is not a number from 1 upwards")
@@ -129,6 +142,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "scale": _one_of(*SCALES),
     "unit": _one_of(*UNITS),
     "depth": _one_of(*DEPTHS),
+    "tensor": _tensor,
     "selection": _one_of(*METHODS),
     "threshold": _threshold,
     "place": _place,
@@ -184,8 +198,11 @@ class Limits:
     channel: int
 
 
-def fit(view: ViewState, limits: Limits, best: int) -> tuple[ViewState, list[str]]:
-    """Drop what the trace does not have, with one sentence each; `best` is the query shown while none is selected."""
+def fit(view: ViewState, limits: Limits, best: int, sites: Iterable[str]) -> tuple[ViewState, list[str]]:
+    """Drop what the trace does not have, with one sentence each.
+
+    `best` is the query shown while none is selected; `sites` are the names of all tensors.
+    """
     dropped: dict[str, Any] = {}
     notes = []
     for field, count in dataclasses.asdict(limits).items():
@@ -193,6 +210,9 @@ def fit(view: ViewState, limits: Limits, best: int) -> tuple[ViewState, list[str
         if value is not None and value >= count:
             dropped[field] = None
             notes.append(f"There is no {field} {value} here, they go from 0 to {count - 1}; it was left out.")
+    if view.tensor is not None and view.tensor not in map(any_layer, sites):
+        dropped["tensor"] = None
+        notes.append(f"There is no tensor {view.tensor} in this model; it was left out.")
     view = dataclasses.replace(view, **dropped)
     if view.compare is not None and view.compare == (best if view.query is None else view.query):
         view = dataclasses.replace(view, compare=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import state, units
 from app.state import Selected
 from app.text import plain
 from rtdetr_explained.tracing.trace import Trace
@@ -25,7 +25,7 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
         "class": [d.name for d in found],
         "score": [d.score for d in found],
         "query": queries,
-        "box": ["{:.0f}, {:.0f} – {:.0f}, {:.0f}".format(*d.box_px) for d in found],
+        "box": ["{}, {} – {}, {}".format(*_corners(d.box_px, view.unit, trace.image_size)) for d in found],
     }
     selected = [queries.index(view.query)] if view.query in queries else []
     # The key holds the selection, so that a query selected elsewhere is also the row that is lit.
@@ -51,6 +51,15 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
             "class": st.column_config.TextColumn("Class", width=80),
             "score": st.column_config.NumberColumn("Score", format="%.2f", width=54),
             "query": st.column_config.NumberColumn("Query", width=56),
-            "box": st.column_config.TextColumn("Box (px)", help="x, y of two corners in pixels of the image"),
+            "box": st.column_config.TextColumn(
+                "Box (px)" if view.unit == "px" else "Box (0..1)",
+                help="x, y of two corners, in " + ("pixels of the photo" if view.unit == "px" else "0..1 of the photo"),
+            ),
         },
     )
+
+
+def _corners(box_px: tuple[float, ...], unit: str, image_size: tuple[int, int]) -> list[str]:
+    """The four numbers of a box x0 y0 x1 y1 as text, in the unit of the view."""
+    sides = (1, 1, 1, 1) if unit == "px" else image_size * 2
+    return [units.length(value / side, unit) for value, side in zip(box_px, sides, strict=True)]

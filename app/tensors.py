@@ -26,7 +26,7 @@ def show(slug: str, view: Selected, trace: Trace) -> None:
     """One tensor of the stage in detail, and below it the list of all; of the decoder's equal layers, one."""
     sites = sites_of(slug, trace, view.layer)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        site = _choose(slug, sites)
+        site = _choose(slug, view, sites)
         if any(site.name.startswith("decoder.layers.") for site in sites) and "denoising" not in trace.meta:
             controls.layer(view, trace)
     st.markdown(f"`{site.name}` – {plain(site.doc)}")
@@ -48,21 +48,23 @@ def sites_of(slug: str, trace: Trace, layer: int) -> list[SiteInfo]:
     return [site for site in sites if not site.name.startswith("decoder.layers.") or site.name.startswith(in_layer)]
 
 
-def _choose(slug: str, sites: list[SiteInfo]) -> SiteInfo:
-    """The tensor to be shown, by its place in the list, which is the same in every layer."""
-    chosen, key = f"tensor_{slug}", f"tensor_choice_{slug}"
-    places = [i for i, site in enumerate(sites) if site.captured]
-    st.session_state[key] = min(st.session_state.get(chosen, places[0] if places else 0), len(sites) - 1)
+def _choose(slug: str, view: Selected, sites: list[SiteInfo]) -> SiteInfo:
+    """The tensor to be shown: the one in the view where the stage has it, else the first whose values are kept."""
+    names = [state.any_layer(site.name) for site in sites]
+    kept = [name for name, site in zip(names, sites, strict=True) if site.captured]
+    shown = names.index(view.tensor if view.tensor in names else (kept or names)[0])
+    key = f"tensor_choice_{slug}"
+    st.session_state[key] = shown
     st.selectbox(
         f"Tensor ({len(sites)} in this stage)" if slug != "overview" else f"Tensor ({len(sites)} in the whole pass)",
         range(len(sites)),
         format_func=lambda i: f"{sites[i].name}   ·   {' × '.join(sites[i].axes)}",
         key=key,
-        on_change=lambda: st.session_state.update({chosen: st.session_state[key]}),
+        on_change=lambda: state.change(tensor=names[st.session_state[key]]),
         help="Type to search. The order is that of the pass.",
         width=560,
     )
-    return sites[st.session_state[key]]
+    return sites[shown]
 
 
 def _values(slug: str, view: Selected, trace: Trace, name: str) -> None:
@@ -198,7 +200,8 @@ def _list(slug: str, sites: list[SiteInfo], trace: Trace, chosen: SiteInfo) -> N
 
     def select() -> None:
         rows = st.session_state[key]["selection"]["rows"]
-        st.session_state[f"tensor_{slug}"] = rows[0] if rows else place
+        if rows:
+            state.change(tensor=state.any_layer(sites[rows[0]].name))
 
     st.markdown("#### All tensors of the whole pass" if slug == "overview" else "#### All tensors of this stage")
     st.dataframe(

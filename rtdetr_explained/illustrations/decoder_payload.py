@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rtdetr_explained.illustrations import query_facts
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED
 from rtdetr_explained.illustrations.decoder import LINKS, attention_of
@@ -31,17 +32,19 @@ def pack(
     layer: int | None = None,
     head: int | None = None,
     threshold: float = 0.5,
+    unit: str = "px",
 ) -> bytes:
     """Boxes and scores of all queries at every step, and whom the selected one listens to in every layer.
 
     Sections: "boxes" (L+1, Q, 4) as x0 y0 x1 y1 in pixels, "scores" (L+1, Q) of the class each query ends as,
-    "attention" (L, Q) from the selected query, by `head` or as the mean of all. Raises InputError when a query, layer
-    or head does not exist.
+    "attention" (L, Q) from the selected query, by `head` or as the mean of all. How far the chosen ones moved is in
+    pixels of the photo where `unit` is "px", else in 0..1 of its width and height. Raises InputError when a query,
+    layer or head does not exist.
     """
     layer = check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers)
     boxes = cxcywh_to_xyxy_px(step_boxes(trace), trace.image_size)
     attention = np.stack([attention_of(trace, i, query, head) for i in range(trace.num_layers)])
-    chosen = [_described(trace, q) for q in (query, compare) if q is not None]
+    chosen = [_described(trace, q, unit) for q in (query, compare) if q is not None]
     shown = np.concatenate([boxes[:, q] for q in (query, compare) if q is not None])
     sections = {
         "boxes": boxes.astype("<f4").tobytes(),
@@ -61,6 +64,7 @@ def pack(
         "query": query,
         "compare": compare,
         "threshold": threshold,
+        "unit": unit,
         "heads": f"mean of {trace.meta['config']['num_heads']} heads" if head is None else f"head {head}",
         "links": LINKS,
         "names": trace.class_names,
@@ -76,13 +80,13 @@ def pack(
     return len(text).to_bytes(8, "little") + text + b"".join(sections.values())
 
 
-def _described(trace: Trace, query: int) -> dict[str, Any]:
+def _described(trace: Trace, query: int, unit: str) -> dict[str, Any]:
     """What is said of one query at each step."""
     path = trajectory(trace, query)
     return {
         "query": query,
         "bestNames": path.best_names,
         "best": np.round(path.best_scores.astype(float), 4).tolist(),
-        "moved": np.round(path.moved_px, 2).tolist(),
+        "moved": [round(layer.moved, 5) for layer in query_facts.view(trace, query, unit).layers],
         "growth": np.round(path.growth, 4).tolist(),
     }

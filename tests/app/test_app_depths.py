@@ -121,6 +121,25 @@ def test_a_tensor_is_chosen_and_seen(open_app):
     assert len(at.get("plotly_chart")) == 2  # traced again
 
 
+def test_the_tensor_is_in_the_link_and_follows_through_the_layers(open_app):
+    at = open_app("decoder", depth="tensors")
+    names = at.dataframe[-1].value["Name"].tolist()
+    at.selectbox(key="tensor_choice_decoder").select(names.index("decoder.layers.2.self_attn.weights")).run()
+    assert at.query_params["tensor"] == "self_attn.weights"
+    at.segmented_control(key="control_layer").select(1).run()
+    assert "`decoder.layers.1.self_attn.weights`" in text_of(at)
+    again = open_app("decoder", **at.query_params)
+    assert "`decoder.layers.1.self_attn.weights`" in text_of(again)
+    assert not again.warning
+    elsewhere = open_app("aifi", **at.query_params)  # a stage without it shows its own first one
+    assert not elsewhere.exception
+    assert not elsewhere.warning
+    mask = open_app("denoising", depth="tensors", tensor="denoising.attention_mask")  # of a pass of its own
+    assert "`denoising.attention_mask`" in text_of(mask)
+    assert mask.query_params["tensor"] == "denoising.attention_mask"
+    assert "There is no tensor" in text_of(open_app("aifi", depth="tensors", tensor="backbone.s9"))
+
+
 def test_the_layer_in_view_is_the_one_whose_tensors_are_listed(open_app):
     at = open_app("decoder", depth="tensors", layer=0)
     assert "decoder.layers.0.boxes" in at.dataframe[-1].value["Name"].tolist()

@@ -3,7 +3,7 @@
 import pytest
 from page_text import text_of
 
-from app import keyboard, models
+from app import images, keyboard, models
 from app.stages import STAGES
 from app.state import ViewState
 
@@ -44,6 +44,14 @@ def test_comparing_from_the_field(open_app):
     assert at.query_params == {"compare": "3"}
     at.number_input(key="control_compare").set_value(None).run()
     assert at.query_params == {}
+
+
+def test_the_table_of_detections_follows_the_unit(open_app):
+    boxes = {unit: open_app("overview", unit=unit).dataframe[0].value["box"] for unit in ("px", "image")}
+    size = images.load(images.DEFAULT).width  # a square scene
+    for pixels, parts in zip(boxes["px"], boxes["image"], strict=True):
+        numbers = [[float(n) for n in text.replace(" – ", ", ").split(", ")] for text in (pixels, parts)]
+        assert numbers[0] == pytest.approx([n * size for n in numbers[1]], abs=0.7)
 
 
 def test_the_unit_of_positions(open_app):

@@ -19,6 +19,7 @@ EVERYTHING = ViewState(
     scale="stage",
     unit="image",
     depth="code",
+    tensor="cross_attn.weights",
     threshold=0.25,
     queries=200,
     selection="one2many",
@@ -89,6 +90,8 @@ def test_defaults_leave_the_url_empty():
         ("unit", "inch"),
         ("depth", "bottom"),
         ("depth", ""),
+        ("tensor", "<b>"),
+        ("tensor", ""),
         ("queries", "0"),
         ("queries", "many"),
         ("selection", "random"),
@@ -120,28 +123,38 @@ def test_parameters_of_others_are_ignored():
 
 
 LIMITS = Limits(query=100, compare=100, layer=3, head=8, level=3, point=96, cell=81, channel=128)
+SITES = ("backbone.s3", "decoder.layers.0.cross_attn.weights")
 
 
 def test_indices_that_the_trace_does_not_have_are_dropped():
-    view, notes = fit(ViewState(query=100, layer=2, head=8, cell=80, channel=128), LIMITS, best=0)
+    view, notes = fit(ViewState(query=100, layer=2, head=8, cell=80, channel=128), LIMITS, best=0, sites=SITES)
     assert view == ViewState(layer=2, cell=80)
     assert [note.split()[3] for note in notes] == ["query", "head", "channel"]
     assert "0 to 99" in notes[0]
-    view, notes = fit(ViewState(compare=100, level=3, point=96), LIMITS, best=0)
+    view, notes = fit(ViewState(compare=100, level=3, point=96), LIMITS, best=0, sites=SITES)
     assert view == ViewState()
     assert [note.split()[3] for note in notes] == ["compare", "level", "point"]
     last = ViewState(query=99, compare=98, level=2, point=95, channel=127)
-    assert fit(last, LIMITS, best=0) == (last, [])
+    assert fit(last, LIMITS, best=0, sites=SITES) == (last, [])
+
+
+def test_a_tensor_is_named_without_its_layer():
+    view, _ = from_params({"tensor": "decoder.layers.2.cross_attn.weights"})
+    assert view == ViewState(tensor="cross_attn.weights")
+    assert fit(view, LIMITS, best=0, sites=SITES) == (view, [])
+    view, notes = fit(ViewState(tensor="backbone.s9"), LIMITS, best=0, sites=SITES)
+    assert view == ViewState()
+    assert "no tensor backbone.s9" in notes[0]
 
 
 @pytest.mark.parametrize(("query", "best"), [(5, 0), (None, 5)])
 def test_a_query_is_not_compared_with_itself(query, best):
-    view, notes = fit(ViewState(query=query, compare=5), LIMITS, best=best)
+    view, notes = fit(ViewState(query=query, compare=5), LIMITS, best=best, sites=SITES)
     assert view == ViewState(query=query)
     assert len(notes) == 1
     assert "itself" in notes[0]
     other = ViewState(query=query, compare=6)
-    assert fit(other, LIMITS, best=best) == (other, [])
+    assert fit(other, LIMITS, best=best, sites=SITES) == (other, [])
 
 
 def test_every_field_can_be_linked():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 LINK = "deformable_attention?image=scene-8"
 TITLE = "Deformable attention"
@@ -101,3 +102,19 @@ def test_the_page_fits(open_page, tmp_path, width, scheme):
         assert box
         assert box["x"] + box["width"] <= width
     app.page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
+
+
+def test_what_the_canvas_alone_knows_outlives_a_look_at_the_tensors(open_page):
+    app = open_page("query=3")
+    group = app.page.get_by_role("group", name="Shape tells", exact=True)
+    group.get_by_role("button", name="head").click()
+    app.page.get_by_role("button", name="Zoom to the query").click()
+    before = app.page.locator(".stage").evaluate("stage => [stage.debug.zoom, ...stage.debug.center]")
+    assert before[0] > 1.5
+    app.page.get_by_role("tab", name="Tensors", exact=True).click()
+    app.page.locator("[data-testid=stDataFrame]").first.wait_for()
+    app.page.get_by_role("tab", name="See", exact=True).click()
+    app.page.locator(".instrument[data-ready=yes]").wait_for()
+    rest(app)
+    assert app.page.locator(".stage").evaluate("stage => [stage.debug.zoom, ...stage.debug.center]") == before
+    expect(group.get_by_role("button", name="head")).to_have_attribute("aria-pressed", "true")

@@ -11,7 +11,7 @@ from app.stages import STAGES
 
 LINK = (
     "image=scene-3-few&query=12&compare=13&layer=1&head=3&level=2&point=40&cell=4&channel=5&scale=stage&unit=image"
-    "&threshold=0.25&queries=50&selection=one2many&place=0.1234%2C0.5&group=1&seed=7"
+    "&tensor=self_attn.weights&threshold=0.25&queries=50&selection=one2many&place=0.1234%2C0.5&group=1&seed=7"
 )
 TITLES = list(STAGES.values())
 

@@ -50,12 +50,19 @@ def test_attention_is_that_of_the_selected_query_in_every_layer(trace: Trace, he
     assert header["heads"] == words
 
 
+def test_moves_are_told_in_the_unit_that_is_asked_for(trace: Trace) -> None:
+    header, _ = unpack(pack(trace, 4, unit="image"))
+    assert header["unit"] == "image"
+    moves = np.diff(step_boxes(trace)[:, 4, :2].astype(float), axis=0)
+    np.testing.assert_allclose(header["chosen"][0]["moved"], np.hypot(*moves.T), atol=1e-5)
+
+
 def test_the_chosen_queries_are_described(trace: Trace) -> None:
     header, _ = unpack(pack(trace, 4, compare=7, layer=1, threshold=0.25))
     assert (header["query"], header["compare"], header["step"], header["threshold"]) == (4, 7, 2, 0.25)
     assert [who["query"] for who in header["chosen"]] == [4, 7]
     path = trajectory(trace, 7)
-    np.testing.assert_allclose(header["chosen"][1]["moved"], path.moved_px, atol=0.006)
+    np.testing.assert_allclose(header["chosen"][1]["moved"], path.moved_px, atol=1e-4)
     np.testing.assert_allclose(header["chosen"][1]["growth"], path.growth, atol=6e-5)
     assert header["chosen"][1]["bestNames"] == list(path.best_names)
     alone, _ = unpack(pack(trace, 4))

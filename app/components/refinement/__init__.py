@@ -31,7 +31,13 @@ _mount = component(
 def show(view: Selected, trace: Trace) -> None:
     """The figure with its controls; clicks and the layer it rests on change the view."""
     packed = decoder_payload.pack(
-        trace, view.query, compare=view.compare, layer=view.layer, head=view.head, threshold=view.threshold
+        trace,
+        view.query,
+        compare=view.compare,
+        layer=view.layer,
+        head=view.head,
+        threshold=view.threshold,
+        unit=view.unit,
     )
     _mount(key=KEY, data=packed, on_pick_change=_picked)
 

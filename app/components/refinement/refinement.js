@@ -187,8 +187,11 @@ function createPlayer(root) {
     const score = `${who.bestNames[step]} ${who.best[step].toFixed(2)}${model.derived[step] ? " (derived)" : ""}`
     if (step === 0) return `Query ${who.query}: ${score}`
     const moved = who.moved[step - 1]
-    return `Query ${who.query}: ${score}, centre moved ${moved.toFixed(moved < 10 ? 1 : 0)} px, size × ${who.growth[step - 1].toFixed(2)}`
+    return `Query ${who.query}: ${score}, centre moved ${lengthOf(moved)}, size × ${who.growth[step - 1].toFixed(2)}`
   }
+
+  const lengthOf = (moved) =>
+    model.unit === "px" ? `${moved.toFixed(moved < 10 ? 1 : 0)} px` : `${moved.toFixed(3)} of the photo`
 
   // ------------------------------------------------------------------ scores by step
 

@@ -20,9 +20,9 @@ from rtdetr_explained.tracing.trace import Trace
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "dom payload geometry heat selection marks backdrop query_marks loupe readout twin controls pointer keyboard canvas"
-    "".split()
-)
+    "dom payload geometry heat selection marks backdrop query_marks loupe readout twin controls pointer keyboard kept "
+    "report canvas"
+).split()
 FIELDS = ("query", "compare", "layer", "head", "level", "point")
 """What the canvas selects; the names are those of the view state."""
 

@@ -11,10 +11,13 @@ export function drawPhoto(ctx, camera, trace) {
   ctx.drawImage(trace.photo, left, top, width, height)
 }
 
-// Returns the greatest sum of weight where a heat map of all queries is drawn, and how many points were drawn.
+const MOST_NAMED = 30 // detections with words; where there are more, the words alone would hide the photo
+
+// Returns the greatest sum of weight where a heat map of all queries is drawn, how many points were drawn, and how many
+// detections were named.
 export function drawBackdrop(ctx, canvas) {
   const { trace, camera, state } = canvas
-  const drawn = { points: 0, most: null }
+  const drawn = { points: 0, most: null, named: 0 }
   if (state.all && state.heat) {
     const heat = canvas.heatOf(...canvas.pointsOfLayer())
     drawHeat(ctx, camera, heat, trace.colors.overlay)
@@ -23,7 +26,7 @@ export function drawBackdrop(ctx, canvas) {
     drawn.points = drawAllPoints(ctx, canvas)
   }
   drawReferencePoints(ctx, canvas)
-  drawDetections(ctx, canvas)
+  drawn.named = drawDetections(ctx, canvas)
   return drawn
 }
 
@@ -83,12 +86,23 @@ function drawDetections(ctx, canvas) {
   found.sort((a, b) => trace.scores[b] - trace.scores[a])
   const corners = found.map((query) => {
     const corner = boxPath(ctx, camera, boxOf(query))
-    haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
+    if (found.length > MOST_NAMED) faint(ctx, trace.colors.on_photo)
+    else haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
     return corner
   })
   const taken = []
-  found.forEach((query, k) => {
+  found.slice(0, MOST_NAMED).forEach((query, k) => {
     const words = canvas.nameOf(query)
     label(ctx, canvas.font(12), words, ...corners[k], trace.colors.on_photo, trace.colors, camera, taken)
   })
+  return taken.length
+}
+
+// Hundreds of outlines with dark edges would cover the photo.
+function faint(ctx, color) {
+  ctx.globalAlpha = 0.35
+  ctx.strokeStyle = color
+  ctx.lineWidth = 1
+  ctx.stroke()
+  ctx.globalAlpha = 1
 }

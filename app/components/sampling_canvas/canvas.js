@@ -3,12 +3,14 @@
 import { drawBackdrop, drawPhoto } from "./backdrop.js"
 import { buildControls, startPlaying } from "./controls.js"
 import { Camera, nearestPoint, nearestQuery, nextQuery } from "./geometry.js"
+import { keep, recall } from "./kept.js"
 import { HELP, listenToKeys } from "./keyboard.js"
 import { number } from "./dom.js"
 import { readHeader, readPayload } from "./payload.js"
 import { listenToPointer } from "./pointer.js"
 import { drawMarks } from "./query_marks.js"
 import { writeKey, writePoint, writeQueries } from "./readout.js"
+import { report } from "./report.js"
 import { Selection } from "./selection.js"
 import { writeTable } from "./twin.js"
 
@@ -26,7 +28,7 @@ class SamplingCanvas extends Selection {
   camera = new Camera()
   height = 520
   dirty = new Set()
-  drawn = { points: 0, backdropPoints: 0, frames: 0, loupe: [] }
+  drawn = { points: 0, backdropPoints: 0, named: 0, outlines: [], frames: 0, loupe: [] }
   sent = 0 // changes told to Python, and how many of them it has answered
   heard = 0
   ratio = 1
@@ -50,10 +52,11 @@ class SamplingCanvas extends Selection {
     document.addEventListener(VIEW_EVENT, this.onView)
     this.observer = new ResizeObserver(() => this.trace && this.redraw())
     this.observer.observe(this.stage)
-    Object.defineProperty(this.stage, "debug", { get: () => this.report(), configurable: true })
+    Object.defineProperty(this.stage, "debug", { get: () => report(this), configurable: true })
   }
 
   close() {
+    keep(this)
     document.removeEventListener(VIEW_EVENT, this.onView)
     this.observer.disconnect()
     this.stopPlaying?.()
@@ -82,19 +85,22 @@ class SamplingCanvas extends Selection {
 
   takeTrace(trace) {
     const { state, camera } = this
+    const first = this.trace === null
     const samePhoto = this.trace?.width === trace.width && this.trace?.height === trace.height
     this.trace = trace
     ;[camera.imageWidth, camera.imageHeight] = [trace.width, trace.height]
     if (!samePhoto) camera.reset()
+    if (first) recall(this)
+    this.stage.toggleAttribute("data-zoomed", camera.zoom > 1)
     const best = trace.scores.indexOf(trace.scores.reduce((a, b) => Math.max(a, b)))
     Object.assign(state, { hover: null, hoverPoint: null, pinned: null, compare: null, point: null, resting: best })
     state.layer = trace.layers - 1
     if (state.head >= trace.heads) state.head = null
     this.refreshControls = buildControls(this.part(".bar"), this)
-    writeKey(this.part(".key"), this)
     this.root.dataset.ready = "yes"
     this.takeView()
     this.refreshControls()
+    writeKey(this.part(".key"), this)
   }
 
   // Takes over what Python knows of the view, unless it does not know of the last change here yet.
@@ -135,6 +141,7 @@ class SamplingCanvas extends Selection {
     if (changed.includes("layer") && !("hoverPoint" in changes)) this.state.hoverPoint = null
     this.invalidate("backdrop")
     this.refreshControls()
+    writeKey(this.part(".key"), this)
     this.writeTwin()
   }
 
@@ -339,12 +346,12 @@ class SamplingCanvas extends Selection {
     this.dirty.clear()
     if (photo) drawPhoto(photo, this.camera, this.trace)
     if (backdrop) {
-      const { points, most } = drawBackdrop(backdrop, this)
-      Object.assign(this.drawn, { backdropPoints: points, backdropMost: most })
+      const { points, most, named } = drawBackdrop(backdrop, this)
+      Object.assign(this.drawn, { backdropPoints: points, backdropMost: most, named })
     }
     if (!marks) return
-    const { points, most } = drawMarks(marks, this)
-    this.drawn.points = points
+    const { points, most, outlines } = drawMarks(marks, this)
+    Object.assign(this.drawn, { points, outlines: [...outlines] })
     this.drawn.frames++
     this.drawn.loupe = writePoint(this.part(".facts.point"), this.part(".loupe"), this)
     writeQueries(this.part(".facts.queries"), this)
@@ -364,22 +371,6 @@ class SamplingCanvas extends Selection {
     if (this.trace && this.part(".twin").open) writeTable(this.part(".twin .scroll"), this)
   }
 
-  // What is on the stage, for tests and measurements.
-  report() {
-    const { state, trace, drawn, camera, focus } = this
-    const p = focus === null ? null : focus % trace.perHead
-    const at = p === null ? null : { query: this.queryOf(focus), head: this.headOf(focus), level: trace.levelOf[p], point: trace.pointOf[p] }
-    return {
-      ...state, query: this.query, focus: at, playing: this.playing, settled: this.settled, zoom: camera.zoom, center: [camera.x, camera.y],
-      drawn: drawn.points, drawnOfAll: drawn.backdropPoints, frames: drawn.frames, loupe: drawn.loupe,
-      place: (query, n = null) => {
-        const box = 4 * (state.layer * trace.queries + query)
-        const i = this.pointsOf(query)[0] + n
-        const [x, y] = n === null ? trace.referenceBoxes.subarray(box) : [trace.x[i], trace.y[i]]
-        return [camera.stageX(x), camera.stageY(y)]
-      },
-    } // prettier-ignore
-  }
 }
 
 // Streamlit calls this again after every run; what it made the first time stays with the element.

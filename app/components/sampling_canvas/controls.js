@@ -17,6 +17,7 @@ export function buildControls(bar, canvas) {
     leastWeight(canvas),
     choice(canvas, "Shown", "heat", [[false, ["points"]], [true, ["heat map"]]], false),
     choice(canvas, "Shown of", "all", [[false, ["this query"]], [true, ["all queries"]]], false),
+    choice(canvas, "Shape tells", "shapes", [["level", ["level"]], ["head", ["head"]]]),
     untrained(canvas),
   ]
   bar.replaceChildren(...parts.map(({ group }) => group), zoom(canvas))

@@ -15,6 +15,7 @@ const SHAPES = {
   circle: ["circle", { cx: 6, cy: 6, r: 4.4 }],
   square: ["rect", { x: 2, y: 2, width: 8, height: 8 }],
   diamond: ["path", { d: "M6 .6 11.4 6 6 11.4 .6 6Z" }],
+  triangle: ["path", { d: "M6 .6 11.5 10 .5 10Z" }],
 }
 
 // A marker as a small picture in a line of text.

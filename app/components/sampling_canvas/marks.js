@@ -16,6 +16,11 @@ export function outline(ctx, shape, x, y, radius) {
   } else if (shape === "square") {
     const half = radius * 0.89
     ctx.rect(x - half, y - half, 2 * half, 2 * half)
+  } else if (shape === "triangle") {
+    ctx.moveTo(x, y - radius * 1.45)
+    ctx.lineTo(x + radius * 1.3, y + radius * 0.85)
+    ctx.lineTo(x - radius * 1.3, y + radius * 0.85)
+    ctx.closePath()
   } else {
     const half = radius * 1.25
     ctx.moveTo(x, y - half)

@@ -8,13 +8,14 @@ import { boxPath, cross, haloed, label, marker, outline, radiusOf } from "./mark
 const LARGE_BOX = 170 // pixels of the stage; on smaller boxes points are drawn smaller, or they would hide each other
 const SMALLEST_SCALE = 0.4
 
-// Draws all that follows the pointer; returns the number of points drawn and the greatest sum of weight in the heat map.
+// Draws all that follows the pointer; returns the number of points drawn, their shapes, and the greatest sum of weight in
+// the heat map.
 export function drawMarks(ctx, canvas) {
   const { trace, camera, state } = canvas
   const { selected, compared } = trace.colors
   const queries = [[canvas.query, selected]]
   if (state.compare !== null && state.compare !== canvas.query) queries.push([state.compare, compared])
-  const drawn = { points: 0, most: null }
+  const drawn = { points: 0, most: null, outlines: new Set() }
   if (state.heat && !state.all) {
     const heat = canvas.heatOf(...canvas.pointsOf(canvas.query))
     drawHeat(ctx, camera, heat, trace.colors.overlay)
@@ -25,7 +26,9 @@ export function drawMarks(ctx, canvas) {
   if (focus !== null) drawCells(ctx, canvas, focus)
   for (const [query, color] of queries) {
     const edge = queries.length > 1 ? color : trace.colors.on_photo
-    drawn.points += drawQuery(ctx, canvas, query, color, edge, scale)
+    const points = drawQuery(ctx, canvas, query, color, edge, scale)
+    drawn.points += points.length
+    points.forEach((i) => drawn.outlines.add(canvas.outlineOf(i)))
   }
   const taken = []
   for (const [query, color] of queries) drawName(ctx, canvas, query, color, taken)
@@ -60,13 +63,14 @@ function drawQuery(ctx, canvas, query, color, edge, scale) {
     drawLines(ctx, canvas, points, x, y, color, lit)
     for (const i of points) {
       const level = trace.levels[trace.levelOf[i % trace.perHead]]
+      const radius = radiusOf(trace.weights[i], scale)
       ctx.globalAlpha = lit === null || canvas.headOf(i) === lit ? 0.92 : 0.25
-      marker(ctx, level.marker, ...canvas.onStage(i), radiusOf(trace.weights[i], scale), level.color, edge, trace.colors.halo)
+      marker(ctx, canvas.outlineOf(i), ...canvas.onStage(i), radius, level.color, edge, trace.colors.halo)
     }
     ctx.globalAlpha = 1
   }
   cross(ctx, x, y, 6, color, trace.colors.halo)
-  return points.length
+  return points
 }
 
 function drawBox(ctx, { trace, camera, referenceBox }, query, color, dashes) {
@@ -152,12 +156,12 @@ function drawFocus(ctx, canvas, i, scale, taken) {
     haloed(ctx, colors.on_photo, 1.2, colors.halo)
     ctx.setLineDash([])
   }
-  const level = trace.levels[trace.levelOf[i % trace.perHead]]
-  const radius = radiusOf(trace.weights[i], scale)
-  marker(ctx, level.marker, x, y, radius, level.color, colors.on_photo, colors.halo)
+  const { color } = trace.levels[trace.levelOf[i % trace.perHead]]
+  const [shape, radius] = [canvas.outlineOf(i), radiusOf(trace.weights[i], scale)]
+  marker(ctx, shape, x, y, radius, color, colors.on_photo, colors.halo)
   ctx.beginPath()
-  outline(ctx, level.marker, x, y, radius + 4)
+  outline(ctx, shape, x, y, radius + 4)
   haloed(ctx, colors.on_photo, 1.8, colors.halo)
   const words = `${canvas.pointName(i)} · weight ${trace.weights[i].toFixed(3)}`
-  label(ctx, canvas.font(12, 600), words, x + radius + 8, y - radius, level.color, colors, camera, taken)
+  label(ctx, canvas.font(12, 600), words, x + radius + 8, y - radius, color, colors, camera, taken)
 }

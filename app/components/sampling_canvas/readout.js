@@ -72,7 +72,7 @@ export function writePoint(box, figure, canvas) {
 }
 
 // What the marks on the stage mean, apart from the levels, which the controls name.
-export function writeKey(list, { trace }) {
+export function writeKey(list, { trace, state, headGroups }) {
   const { selected, compared } = trace.colors
   const line = { "stroke-width": 1.6, fill: "none" }
   const entries = [
@@ -84,5 +84,10 @@ export function writeKey(list, { trace }) {
     [symbol("M1.5 2.5h9v7h-9z", "none", "currentColor", { "stroke-width": 1 }), "detection"],
     [symbol("M1.5 2.5h9v7h-9z", "none", compared, line), "compared query"],
   ]
+  if (state.shapes === "head") {
+    for (const { marker, first, last } of headGroups) {
+      entries.push([symbol(marker, "currentColor"), first === last ? `head ${first}` : `heads ${first}–${last}`])
+    }
+  }
   list.replaceChildren(...entries.map(([mark, words]) => element("li", {}, mark, words)))
 }

@@ -3,11 +3,13 @@
 import { number } from "./dom.js"
 import { heatMap } from "./heat.js"
 
+const HEAD_MARKERS = ["circle", "square", "diamond", "triangle"]
+
 export class Selection {
   // Queries and heads count from 0, layers too. `point` counts the points of a query; `hoverPoint` those of the trace.
   state = {
     pinned: null, compare: null, point: null, layer: 0, head: null, level: null, // known to Python, too
-    threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null, minWeight: 0, heat: false, all: false, ghost: true,
+    threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null, minWeight: 0, heat: false, all: false, ghost: true, shapes: "level",
   } // prettier-ignore
   trace = null
   glide = null // while boxes and points move from their places in another layer: { from, start, part }
@@ -61,6 +63,21 @@ export class Selection {
   }
   headOf = (i) => Math.floor((i % this.trace.perQuery) / this.trace.perHead)
   queryOf = (i) => Math.floor(i / this.trace.perQuery) % this.trace.queries
+  // The shape of a point: that of its level, or of the group of heads it belongs to; its colour is always the level's.
+  outlineOf = (i) => {
+    if (this.state.shapes === "level") return this.trace.levels[this.trace.levelOf[i % this.trace.perHead]].marker
+    return this.headGroups.find(({ last }) => this.headOf(i) <= last).marker
+  }
+
+  // The heads in as many groups as there are shapes, each from its `first` head to its `last`.
+  get headGroups() {
+    const { heads } = this.trace
+    const size = Math.ceil(heads / HEAD_MARKERS.length)
+    return HEAD_MARKERS.map((marker, k) => ({ marker, first: k * size, last: Math.min((k + 1) * size, heads) - 1 })).filter(
+      ({ first, last }) => first <= last,
+    )
+  }
+
   headShown = (head) => this.state.head === null || this.state.head === head
   shown = (i) => {
     const { head, level, minWeight } = this.state
