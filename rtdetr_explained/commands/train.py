@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rtdetr_explained.training.run import Run
 
 DESCRIPTION = """Train a model, or fine-tune one with --weights; its classes become those of the data. What is not given
-here comes from --config, else from the published recipe of the model. Under torchrun all processes share each batch."""
+here comes from --config, and what is not there from the published recipe of the model. Under torchrun all processes
+share each batch."""
 SHORT = {"out": "-o"}
 DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def settings(options: argparse.Namespace) -> TrainConfig:
-    """What was given, over what the TOML file or the model's recipe says, over the defaults."""
+    """What was given, over what the TOML file says, over the recipe of the model, over the defaults."""
     from rtdetr_explained.training.recipe import read_recipe, recipe_of
 
     given = {field.name: getattr(options, field.name) for field in fields(TrainConfig) if hasattr(options, field.name)}
@@ -70,10 +71,12 @@ def settings(options: argparse.Namespace) -> TrainConfig:
         given["folder"] = given.pop("images")
     elif "images" in given:
         given["images"] = int(given["images"])
-    values = read_recipe(options.config) if options.config else recipe_of(given.get("model", TrainConfig.model))
-    if any(name in given for name in LENGTHS):
-        values = {name: value for name, value in values.items() if name not in LENGTHS}
-    values |= given
+    file = read_recipe(options.config) if options.config else {}
+    values = recipe_of((file | given).get("model", TrainConfig.model))
+    for source in (file, given):
+        if any(name in source for name in LENGTHS):
+            values = {name: value for name, value in values.items() if name not in LENGTHS}
+        values |= source
     if "out" not in values:
         raise InputError("A run needs a folder to write to; give one with --out FOLDER.")
     return TrainConfig(**values)

@@ -6,6 +6,7 @@ defaults of torchvision's transforms v2 of the same names, given at each constan
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ def augment(
     sample = Sample(image, _to_corners(boxes) * np.tile(image.size, 2), labels)
     if strong:
         sample = sample._replace(image=photometric_distort(rng, sample.image))
-        sample = zoom_out(rng, sample)
+        sample = zoom_out(rng, sample, most_px=ZOOM_SIDE[1] * max(size))
         sample = iou_crop(rng, sample)
     sample = flip(rng, sanitise(sample))
     sample = sanitise(resize(sample, size))
@@ -97,12 +98,20 @@ def shift_hue(image: Image.Image, turn: float) -> Image.Image:
     return Image.merge("HSV", (Image.fromarray(shifted.astype(np.uint8)), saturation, value)).convert("RGB")
 
 
-def zoom_out(rng: np.random.Generator, sample: Sample) -> Sample:
-    """Half of the time, put the image somewhere on a black canvas of up to four times its sides."""
+def zoom_out(rng: np.random.Generator, sample: Sample, most_px: float = math.inf) -> Sample:
+    """Half of the time, put the image somewhere on a black canvas of up to four times its sides.
+
+    So that a large photograph does not take gigabytes, no side of the canvas is longer than `most_px`: image and canvas
+    are made smaller together.
+    """
     if rng.random() >= ZOOM_PROBABILITY:
         return sample
-    width, height = sample.image.size
     side = rng.uniform(*ZOOM_SIDE)
+    shrink = most_px / (side * max(sample.image.size))
+    if shrink < 1:
+        width, height = (max(1, round(shrink * length)) for length in sample.image.size)
+        sample = resize(sample, (height, width))
+    width, height = sample.image.size
     canvas = Image.new("RGB", (int(width * side), int(height * side)))
     left = int((canvas.width - width) * rng.random())
     top = int((canvas.height - height) * rng.random())

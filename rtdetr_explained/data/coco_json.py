@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from rtdetr_explained.data.annotations import Annotations, Row, annotated_image, image_size
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
+
+LARGEST = 1e9  # of a coordinate in pixels; greater ones, and whole numbers that no float can hold, are mistakes
 
 
 def read_coco(path: Path, folder: Path, report: Report) -> Annotations:
@@ -71,6 +72,11 @@ def _categories(entries: list[Any], path: Path, report: Report) -> dict[int, str
                     categories[key] = name.strip()
             case _:
                 report.add("malformed", f"{path.name}: category number {number} lacks an id or a name; add it.")
+    if len({*categories.values()}) < len(categories):
+        names = [*categories.values()]
+        twice = next(name for name in names if names.count(name) > 1)
+        ids = " and ".join(str(key) for key, name in categories.items() if name == twice)
+        raise InputError(f"{path.name}: the categories {ids} are all called {twice!r}; give each a name of its own.")
     if not categories:
         raise InputError(f"{path.name} has no categories; list them with an id and a name each.")
     return categories
@@ -112,7 +118,7 @@ def _rows(
                 "image_id": int() | str() as image_id,
                 "category_id": int(category),
                 "bbox": [int() | float() as x, int() | float() as y, int() | float() as w, int() | float() as h],
-            } if all(map(math.isfinite, (x, y, w, h))):
+            } if all(abs(number) < LARGEST for number in (x, y, w, h)):  # NaN is not
                 name = f"{path.name}: object {entry.get('id', f'number {number}')}"
             case _:
                 report.add(
@@ -130,7 +136,7 @@ def _rows(
             report.add("unknown_image", f"{name} is in image {image_id}, which is not listed; add the image.")
         else:
             area = entry.get("area")
-            area = float(area) if isinstance(area, int | float) and area > 0 else None
+            area = float(area) if isinstance(area, int | float) and 0 < area < LARGEST**2 else None
             rows[image_id].append(Row(label_of[category], (x, y, x + w, y + h), area, bool(entry.get("iscrowd"))))
         if isinstance(key, int):
             seen.add(key)

@@ -29,11 +29,16 @@ class Report:
     strict: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    bad_images: set[str] = field(default_factory=set)
 
     def add(self, problem: str, sentence: str) -> None:
-        """Note one problem. Raises InputError with its sentence when strict."""
+        """Note one problem; a bad image, met again in every epoch, counts once. Raises InputError when strict."""
         if self.strict:
             raise InputError(sentence)
+        if problem == "bad_image":
+            if sentence in self.bad_images:
+                return
+            self.bad_images.add(sentence)
         self.counts[problem] = self.counts.get(problem, 0) + 1
         examples = self.examples.setdefault(problem, [])
         if len(examples) < MAX_EXAMPLES:

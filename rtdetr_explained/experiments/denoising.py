@@ -20,6 +20,7 @@ from rtdetr_explained.experiments.result import ARMS, name_of, read_result
 from rtdetr_explained.experiments.settings import Settings
 from rtdetr_explained.illustrations.export import to_bytes
 from rtdetr_explained.model.config import LEVEL_STRIDES, ModelConfig
+from rtdetr_explained.model.weights import unfinished
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.loop import Part, progress_bar, stop_signals, train
@@ -65,10 +66,8 @@ def train_until(until: int, config: TrainConfig, done: int, bar: tqdm, stop_aske
     else:  # it was stopped between the checkpoint and the matching
         run = saved_run(config)
     matched = matched_objects(run.model, range(config.evaluate_images), config.batch)
-    unfinished = path.with_name(path.name + ".part")
-    with open(unfinished, "wb") as file:
+    with unfinished(path) as part, open(part, "wb") as file:
         np.savez_compressed(file, matched=matched)
-    unfinished.replace(path)
     return True
 
 
@@ -94,7 +93,9 @@ def open_folder(settings: Settings, resume: bool) -> None:
         try:
             there = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise InputError(f"{path} is damaged; start again in another folder.") from None
+            there = None
+        if not isinstance(there, dict):
+            raise InputError(f"{path} is damaged; start again in another folder.")
         now = settings.fixed()
         other = [f"{name} {there.get(name)}, not {now[name]}" for name in now if there.get(name) != now[name]]
         if other:
@@ -106,7 +107,8 @@ def open_folder(settings: Settings, resume: bool) -> None:
     if resume:
         raise InputError(f"There is no experiment in {settings.out} to resume; start without --resume.")
     settings.out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings.fixed(), indent=1), encoding="utf-8")
+    with unfinished(path) as part:
+        part.write_text(json.dumps(settings.fixed(), indent=1), encoding="utf-8")
 
 
 def epochs_done(settings: Settings) -> int:
@@ -118,9 +120,10 @@ def epochs_done(settings: Settings) -> int:
 def is_finished(settings: Settings) -> bool:
     """Whether the folder holds the finished result of these very settings."""
     path = settings.out / "denoising.json"
-    if not path.exists():
+    try:
+        result = read_result(path)
+    except InputError:  # none, or half of one: it is made again from the runs of the arms
         return False
-    result = read_result(path)
     return result["settings"] == settings.fixed() and result["epochs_done"] == settings.epochs
 
 
@@ -138,5 +141,7 @@ def check_queries(model: ModelConfig) -> None:
 def write_result(settings: Settings, epochs: int) -> None:
     """Write denoising.json and denoising.svg: what is known after so many epochs."""
     result = collect(settings, epochs)
-    (settings.out / "denoising.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (settings.out / "denoising.svg").write_bytes(to_bytes(matplotlib_figure(result), "svg"))
+    with unfinished(settings.out / "denoising.json") as part:
+        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    with unfinished(settings.out / "denoising.svg") as part:
+        part.write_bytes(to_bytes(matplotlib_figure(result), "svg"))

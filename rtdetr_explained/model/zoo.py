@@ -5,10 +5,11 @@ published them; a file without them is still checked tensor by tensor when it is
 """
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.config import CONFIGS, ModelConfig
 
 RELEASES = "https://github.com/lyuwenyu/storage/releases/download"
 NANO_PATH = Path(__file__).parents[1] / "weights" / "nano.safetensors"
@@ -36,6 +37,12 @@ class ZooEntry:
     num_points: tuple[int, int, int] = (4, 4, 4)
     classes: str = "80 COCO classes"
     licence: str = "Apache-2.0"
+
+    @property
+    def architecture(self) -> ModelConfig:
+        """The configuration of its network."""
+        method = "discrete" if self.discrete else "default"
+        return replace(CONFIGS[self.config], num_points=self.num_points, cross_attn_method=method)
 
     @property
     def filename(self) -> str:

@@ -17,7 +17,7 @@ def option(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run; the defaults suit `nano` on a two-core CPU.
+    """A training run; the defaults are for a small model on a two-core CPU, the recipes hold those of each model.
 
     The length is one of `epochs`, `steps` and `images`, counted over all resumes. The learning rate rises over `warmup`
     steps, stays flat until `flat_fraction` of the run and then falls along a cosine. The average of the weights spans
@@ -88,6 +88,9 @@ class TrainConfig:
         for name in ("lr", "clip", "ema_warmup", "checkpoint_minutes"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give a number above 0.")
+        for name in ("weight_decay", "backbone_lr_factor"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; give a number that is not negative.")
         for name in ("flat_fraction", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")

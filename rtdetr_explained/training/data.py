@@ -69,10 +69,10 @@ class PhotoDataset(Dataset):
         self.size, self.seed, self.epoch_images = size, seed, epoch_images
         self.weak_from = weak_from
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Sample | InputError:
         """The image at this place of the run; one that cannot be read is replaced by the next of the epoch.
 
-        Raises InputError when many in a row cannot be read.
+        Returns the error when many in a row cannot be read: raised in a worker, it would come out as a traceback.
         """
         epoch, place = divmod(index, self.epoch_images)
         order = shuffled(self.seed, epoch, len(self.photos))
@@ -89,7 +89,7 @@ class PhotoDataset(Dataset):
             pixels, boxes, labels = augment(rng, image, photo.boxes, photo.labels, self.size, strong)
             target = {"labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)}
             return Sample(torch.from_numpy(pixels).permute(2, 0, 1), target, photo.name, tuple(problems))
-        raise InputError(f"{MAX_UNUSABLE} pictures in a row cannot be read. The last: {problems[-1]}")
+        return InputError(f"{MAX_UNUSABLE} pictures in a row cannot be read. The last: {problems[-1]}")
 
 
 class Shard(Sampler):
@@ -110,7 +110,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Whole batches of the images numbered start to stop − 1, in order, made by worker processes.
 
-    Of several training processes each gets its share of every batch.
+    Of several training processes each gets its share of every batch. Raises InputError when many pictures in a row
+    cannot be read.
     """
     loader = DataLoader(
         dataset,
@@ -121,12 +122,18 @@ def batches(
         worker_init_fn=_ignore_signals,
         generator=torch.Generator(),  # its own one: drawing from the global one would break the exact resume
     )
-    return iter(loader)
+    for made in loader:
+        if isinstance(made, InputError):
+            raise made
+        yield made
 
 
-def collate(samples: list[Sample]) -> Batch:
-    """Stack the images; targets differ in length and stay a list."""
-    images, targets, names, problems = zip(*samples, strict=True)
+def collate(samples: list[Sample | InputError]) -> Batch | InputError:
+    """Stack the images; targets differ in length and stay a list. An error among them is handed on in their place."""
+    good = [sample for sample in samples if isinstance(sample, Sample)]
+    if len(good) < len(samples):
+        return next(sample for sample in samples if isinstance(sample, InputError))
+    images, targets, names, problems = zip(*good, strict=True)
     return Batch(torch.stack(images), list(targets), list(names), [text for some in problems for text in some])
 
 

@@ -21,17 +21,22 @@ PREFIX = "backbone."
 def initial_weights(weights: str, wanted: ModelConfig) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Read a published model by name or a weights file: its architecture at the wanted input size, and its tensors.
 
-    Raises InputError when its layers are not those of the wanted model; classes may differ.
+    Sampling is discrete where the wanted model or the weights have it so. Raises InputError when layers or sampling
+    points are not those of the wanted model; classes may differ.
     """
     detector = load(weights, deploy=False)
     found = detector.config
-    different = [name for name in STRUCTURE if getattr(found, name) != getattr(wanted, name)]
+    different = [name for name in (*STRUCTURE, "num_points") if getattr(found, name) != getattr(wanted, name)]
     if different:
         raise InputError(
             f"The weights {weights} are of {found.name}, not of {wanted.name} ({different[0]} is "
             f"{getattr(found, different[0])} instead of {getattr(wanted, different[0])}); choose the same --model."
         )
-    return replace(found, image_size=wanted.image_size), detector.model.state_dict()
+    discrete = "discrete" in (found.cross_attn_method, wanted.cross_attn_method)
+    return (
+        replace(found, image_size=wanted.image_size, cross_attn_method="discrete" if discrete else "default"),
+        detector.model.state_dict(),
+    )
 
 
 def begin(model: RTDETR, state: dict[str, Tensor] | None, backbone: str) -> list[str]:

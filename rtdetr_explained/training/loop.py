@@ -24,10 +24,10 @@ from rtdetr_explained.model.weights import save_weights
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import PhotoDataset, ShapesDataset, batches
-from rtdetr_explained.training.distributed import Processes, joined, mean_over_processes
+from rtdetr_explained.training.distributed import Processes, is_lost_process, joined, mean_over_processes
 from rtdetr_explained.training.log import append_row, open_tensorboard, start_log, write_scalars
 from rtdetr_explained.training.plot import save_summary
-from rtdetr_explained.training.run import Run, checkpoint_path, restore, save, start_run
+from rtdetr_explained.training.run import Run, TrainingStopped, checkpoint_path, restore, save, start_run
 from rtdetr_explained.training.step import KINDS, PARTS, train_step
 
 LOG_COLUMNS = ("step", "images", "seconds", "lr", "loss", *KINDS, *PARTS, "grad_norm")
@@ -80,14 +80,25 @@ def train(config: TrainConfig, part: Part | None = None) -> Run:
     unusable input.
     """
     with joined(config.device) as processes:
-        return _train(config, processes, part)
+        try:
+            return _train(config, processes, part)
+        except RuntimeError as error:
+            if isinstance(error, TrainingStopped) or not is_lost_process(error):
+                raise
+            raise TrainingStopped(
+                "Training stopped because another process of this run has ended or cannot be reached. The last "
+                "checkpoint is kept; start the same command again with --resume."
+            ) from error
 
 
 def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
     if config.batch % processes.size:
         raise InputError(f"A batch of {config.batch} cannot be shared by {processes.size} processes; give a multiple.")
     torch.set_num_threads(config.threads)
-    config.out.mkdir(parents=True, exist_ok=True)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {config.out} cannot be made ({error.strerror}); choose another --out.") from None
     path = checkpoint_path(config)
     if path.exists() and not config.resume:
         raise InputError(f"{path} exists already; add --resume to continue that run, or choose another folder.")
@@ -97,25 +108,34 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
     run = start_run(config, material.class_names, processes)
     if config.resume:
         restore(run, load_checkpoint(path), config)
-        if run.images + config.batch > material.total_images:
-            raise InputError(f"The run in {config.out} has seen all its {run.images} images; make it longer to go on.")
     elif processes.first:
         save(run, config)  # a folder that cannot be written shows now, not after the first minutes of work
-    total_steps = run.step + (material.total_images - run.images) // config.batch
-    with nullcontext(part.stop_asked) if part else stop_signals() as stop_asked:
-        _steps(run, config, material, report, total_steps, processes, stop_asked, part)
+    steps_left = max(0, material.total_images - run.images) // config.batch
+    if not steps_left and weights_path(config).exists():
+        raise InputError(f"The run in {config.out} has seen all its {run.images} images; make it longer to go on.")
+    total_steps = run.step + steps_left
+    if processes.first and config.weak_epochs and not material.weak_from:
+        print(f"All of this run is within its last {config.weak_epochs} epochs: no augmentation.", file=sys.stderr)
+    try:
+        if steps_left:
+            with nullcontext(part.stop_asked) if part else stop_signals() as stop_asked:
+                _steps(run, config, material, report, total_steps, processes, stop_asked, part)
+    finally:
+        if processes.first:
+            print(*report.lines(), sep="\n", end="\n" if report.counts else "", file=sys.stderr)
     run.complete = run.step == total_steps
     if processes.first:
         if run.complete or not part:
             save_summary(config.out)
         if run.complete:
             average = run.ema.module
-            save_weights(
-                config.out / f"{config.model}.safetensors", average.state_dict(), average.config, torch.float16
-            )
-        for line in report.lines():
-            print(line, file=sys.stderr)
+            save_weights(weights_path(config), average.state_dict(), average.config, torch.float16)
     return run
+
+
+def weights_path(config: TrainConfig) -> Path:
+    """Where a finished run leaves its weights."""
+    return config.out / f"{config.model}.safetensors"
 
 
 def _steps(

@@ -64,6 +64,7 @@ def _cost(prediction: Prediction, labels: Tensor, boxes: Tensor) -> Tensor:
     if logits.shape[-1] == 1:
         labels = torch.zeros_like(labels)
     at_label = labels[:, None].expand(-1, logits.shape[1], -1)  # B Q G
+    # 1e-8 keeps the logarithms finite, as in src/zoo/rtdetr/matcher.py of lyuwenyu/RT-DETR.
     p = logits.sigmoid().gather(-1, at_label)
     positive = ALPHA * (1 - p) ** GAMMA * -(p + 1e-8).log()
     negative = (1 - ALPHA) * p**GAMMA * -(1 - p + 1e-8).log()

@@ -11,6 +11,7 @@ from rtdetr_explained.data.augment import multi_scale_sides
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS, LEVEL_STRIDES, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
+from rtdetr_explained.model.zoo import ZOO
 from rtdetr_explained.training.checkpoint import save_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.distributed import ALONE, Processes, distribute, joined_norms
@@ -63,6 +64,7 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
         model.denoising.requires_grad_(False)
     joined_norms(model, processes)
     groups = parameter_groups(model, config.lr, config.weight_decay, config.backbone_lr_factor, config.decay_biases)
+    # Betas: configs/rtdetrv2/include/optimizer.yml of lyuwenyu/RT-DETR.
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=config.device != "mps")
     scaler = torch.amp.GradScaler(processes.device(config.device).type, enabled=config.amp == "fp16")
     return Run(model, distribute(model, processes), ema, optimizer, config.seed, scaler)
@@ -70,9 +72,9 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
 
 def model_config(config: TrainConfig) -> ModelConfig:
     """The architecture asked for; raises InputError when there is none of that name."""
-    if config.model not in CONFIGS:
-        raise InputError(f"There is no model {config.model!r}; choose one of {', '.join(CONFIGS)}.")
-    model = CONFIGS[config.model]
+    model = CONFIGS.get(config.model) or (ZOO[config.model].architecture if config.model in ZOO else None)
+    if model is None:
+        raise InputError(f"There is no model {config.model!r}; choose one of {', '.join(ZOO)}.")
     return replace(model, image_size=(config.side, config.side)) if config.side else model
 
 
@@ -95,12 +97,13 @@ def checkpoint_path(config: TrainConfig) -> Path:
 
 def save(run: Run, config: TrainConfig) -> None:
     """Write the checkpoint; raises TrainingStopped when the disk refuses, with the previous one in place."""
+    path = checkpoint_path(config)
     try:
-        save_checkpoint(checkpoint_path(config), snapshot(run, config))
+        save_checkpoint(path, snapshot(run, config))
     except OSError as error:
+        advice = "the one before it is intact. Make room and resume." if path.exists() else "choose another folder."
         raise TrainingStopped(
-            f"The checkpoint of step {run.step} could not be written to {config.out} ({error.strerror}); the one "
-            "before it is intact. Make room and resume."
+            f"The checkpoint of step {run.step} could not be written to {config.out} ({error.strerror}); {advice}"
         ) from error
 
 
@@ -127,6 +130,11 @@ def restore(run: Run, state: dict, config: TrainConfig) -> None:
         raise InputError(
             f"The checkpoint in {config.out} is of another model; resume with the same model, weights and data."
         )
+    for name in ("denoising", "decay_biases"):  # they decide which parameters the optimiser has, and in which group
+        if state["train_config"].get(name) != getattr(config, name):
+            raise InputError(
+                f"The run in {config.out} began with {name} {'off' if getattr(config, name) else 'on'}; resume it so."
+            )
     run.model.load_state_dict(state["model"])
     run.ema.module.load_state_dict(state["ema"]["module"])
     run.ema.updates = state["ema"]["updates"]

@@ -13,7 +13,7 @@ from rtdetr_explained.data.augment import multi_scale_sides
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.criterion import criterion
 from rtdetr_explained.training.data import Batch
-from rtdetr_explained.training.distributed import ALONE, Processes, is_lost_process, mean_over_processes
+from rtdetr_explained.training.distributed import ALONE, Processes, mean_over_processes
 from rtdetr_explained.training.optimizer import largest_gradient, learning_rate_factor, set_learning_rate
 from rtdetr_explained.training.run import Run, TrainingStopped
 
@@ -35,24 +35,8 @@ def train_step(
 ) -> dict[str, float]:
     """One step; returns what `log.csv` holds of it, over the images of all processes.
 
-    Raises TrainingStopped when something is NaN or infinite, or when another process is gone.
+    Raises TrainingStopped when something is NaN or infinite.
     """
-    try:
-        return _train_step(run, batch, config, total_steps, multi_scale, processes)
-    except TrainingStopped:
-        raise
-    except RuntimeError as error:
-        if not is_lost_process(error):
-            raise
-        raise TrainingStopped(
-            f"Training stopped at step {run.step + 1}: another process of this run has ended or cannot be reached. "
-            "The last checkpoint is kept; start the same command again with --resume."
-        ) from error
-
-
-def _train_step(
-    run: Run, batch: Batch, config: TrainConfig, total_steps: int, multi_scale: bool, processes: Processes
-) -> dict[str, float]:
     device = next(run.model.parameters()).device
     images = batch.images.to(device).to(torch.float32, memory_format=torch.channels_last) / 255
     if multi_scale:

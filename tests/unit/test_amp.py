@@ -60,7 +60,7 @@ def test_the_network_runs_in_half_precision_and_losses_and_weights_in_float32(
     assert seen == {torch.float32}
     assert all(parameter.dtype == torch.float32 for parameter in run.model.parameters())
     exact = start_run(replace(config, amp="off"), SHAPE_CLASSES)
-    assert row["loss"] == pytest.approx(train_step(exact, batch, replace(config, amp="off"), 20)["loss"], rel=0.05)
+    assert row["loss"] == pytest.approx(train_step(exact, batch, replace(config, amp="off"), 20)["loss"], rel=0.15)
 
 
 def test_gradients_are_clipped_after_their_scale_is_gone(config: TrainConfig, batch: Batch):

@@ -126,6 +126,7 @@ def test_a_wrong_entry_is_counted_or_stops(problem, tmp_path):
     "entry",
     [
         {"id": 4, "image_id": 9, "category_id": 4, "bbox": [5, 5, float("nan"), 9]},
+        {"id": 4, "image_id": 9, "category_id": 4, "bbox": [5, 5, 9, 10**400]},
         {"id": 4, "image_id": 9, "category_id": 4, "bbox": ["5", "5", "9", "9"]},
         {"id": 4, "image_id": [9], "category_id": 4, "bbox": [5, 5, 9, 9]},
         {"id": 4, "bbox": [5, 5, 9, 9]},
@@ -137,6 +138,15 @@ def test_entries_of_any_kind_are_counted_as_malformed(entry, tmp_path):
     report = Report()
     read_coco(coco(tmp_path, annotations=[entry]), tmp_path / "images", report)
     assert report.counts == {"malformed": 1}
+
+
+def test_categories_of_one_name_are_refused(tmp_path):
+    path = coco(tmp_path)
+    content = json.loads(path.read_text())
+    content["categories"].append({"id": 77, "name": content["categories"][0]["name"]})
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="77 are all called"):
+        read_coco(path, tmp_path / "images", Report())
 
 
 def test_boxes_are_cut_at_the_border_and_a_pixel_of_rounding_is_no_mistake(tmp_path):

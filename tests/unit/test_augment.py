@@ -43,6 +43,19 @@ def test_boxes_follow_the_pixels(change: Change):
     assert changed >= 15
 
 
+def test_a_large_photograph_gets_no_canvas_of_gigabytes():
+    before, shrunk = rectangles(), 0
+    for seed in range(40):
+        after = module.zoom_out(np.random.default_rng(seed), before, most_px=300)
+        exact = module.zoom_out(np.random.default_rng(seed), before)
+        assert max(after.image.size) <= 302
+        np.testing.assert_allclose(normalised(after), normalised(exact), atol=0.02)
+        shrunk += after.image.size != exact.image.size
+        for box, label in zip(after.boxes, after.labels, strict=True):
+            np.testing.assert_allclose(found(after.image, label), box, atol=2)
+    assert shrunk >= 10
+
+
 def test_boxes_follow_the_pixels_through_everything(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "photometric_distort", lambda rng, image: image)  # the colours tell the boxes
     sample, height, width = rectangles(), 160, 320

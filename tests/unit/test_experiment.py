@@ -20,7 +20,7 @@ from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.experiments import denoising
 from rtdetr_explained.experiments.collect import matching_path, read_matching
-from rtdetr_explained.experiments.denoising import run_experiment
+from rtdetr_explained.experiments.denoising import is_finished, run_experiment
 from rtdetr_explained.experiments.result import ARMS, read_result
 from rtdetr_explained.experiments.settings import Settings
 from rtdetr_explained.model.config import CONFIGS
@@ -229,11 +229,23 @@ def test_the_command_says_in_one_sentence_what_the_folder_holds(
 
 def test_a_damaged_or_unusable_folder_is_one_sentence(settings: Settings, tmp_path: Path):
     settings.out.mkdir()
-    (settings.out / "experiment.json").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
-        run_experiment(settings, resume=True)
+    for text in ("{", "[]"):
+        (settings.out / "experiment.json").write_text(text)
+        with pytest.raises(InputError, match="damaged"):
+            run_experiment(settings, resume=True)
     (tmp_path / "file").write_text("")
     assert cli.main(["experiment", "denoising", "-o", str(tmp_path / "file" / "out")]) == 2
+
+
+def test_half_a_result_is_made_again(settings: Settings, finished: Path, tmp_path: Path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    whole = (folder / "denoising.json").read_text()
+    (folder / "denoising.json").write_text(whole[: len(whole) // 2])
+    again = replace(settings, out=folder)
+    assert not is_finished(again)
+    assert run_experiment(again, resume=True)
+    assert (folder / "denoising.json").read_text() == whole
 
 
 def test_the_settings_in_the_folder_are_the_ones_that_count(settings: Settings, finished: Path):

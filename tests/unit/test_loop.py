@@ -262,6 +262,9 @@ def test_worker_processes_make_the_scenes_of_their_numbers():
         {"images": 3, "batch": 4},
         {"side": 100},
         {"lr": 0.0},
+        {"weight_decay": -1.0},
+        {"backbone_lr_factor": -0.1},
+        {"backbone_lr_factor": math.nan},
         {"flat_fraction": 1.5},
     ],
 )

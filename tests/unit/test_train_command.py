@@ -20,11 +20,13 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.weights import load_weights, save_weights
+from rtdetr_explained.model.zoo import ZOO
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
-from rtdetr_explained.training.data import PhotoDataset, batches
+from rtdetr_explained.training.data import PhotoDataset, Sample, batches
 from rtdetr_explained.training.log import open_tensorboard, read_log, write_scalars
 from rtdetr_explained.training.recipe import read_recipe, recipe_names, recipe_of
+from rtdetr_explained.training.run import model_config
 from rtdetr_explained.training.step import rescaled
 
 COMMON = ["--threads", "1", "--workers", "0", "--evaluate-every", "0", "--evaluate-images", "2"]
@@ -59,12 +61,14 @@ def settings(*arguments: str) -> TrainConfig:
     return command.settings(cli.parser().parse_args(["train", *arguments]))
 
 
-def test_options_go_over_the_file_and_the_file_over_the_defaults(tmp_path: Path):
+def test_options_go_over_the_file_and_the_file_over_the_recipe(tmp_path: Path):
     file = tmp_path / "mine.toml"
     file.write_text('model = "rtdetrv2_r18vd"\nepochs = 5\nlr = 1\nmulti_scale = true\nout = "here"\n')
     config = settings("--config", str(file), "--no-multi-scale", "--steps", "7")
     assert (config.model, config.epochs, config.steps, config.lr) == ("rtdetrv2_r18vd", 0, 7, 1.0)
     assert (config.multi_scale, config.out, config.batch) == (False, Path("here"), 16)
+    assert (config.clip, config.warmup) == (0.1, 2000)  # of the recipe of the model that the file names
+    assert settings("--config", str(file)).epochs == 5
 
 
 def test_images_is_the_length_of_a_run_or_a_folder(tmp_path: Path):
@@ -89,8 +93,21 @@ def test_every_published_model_has_a_recipe_with_the_published_values():
         "r50": (72, 1, 1e-5, True, True),
         "r101": (72, 1, 1e-6, True, True),
     }
-    assert set(recipe_names()) == {*published, "nano"}
-    assert {read_recipe(name)["model"] for name in recipe_names()} == set(CONFIGS) - {"tiny"}
+    tuned = {"r18_dsp": (36, 3), "r34_dsp": (12, 2), "r50_m_dsp": (36, 3), "r50_dsp": (12, 2)}
+    fewer_points = {f"r18_sp{points}": points for points in (1, 2, 3)}
+    assert set(recipe_names()) == {*published, *tuned, *fewer_points, "nano"}
+    assert {read_recipe(name)["model"] for name in recipe_names()} == set(ZOO)
+    for name, length in tuned.items():
+        base, recipe = read_recipe(name.removesuffix("_dsp")), read_recipe(name)
+        assert (recipe["epochs"], recipe["weak_epochs"]) == length
+        assert (recipe["model"], recipe["weights"]) == (f"{base['model']}_dsp", base["model"])
+        lengths = {"model", "epochs", "weak_epochs", "weights"}
+        assert {k: v for k, v in recipe.items() if k not in lengths} == {k: base[k] for k in base if k not in lengths}
+        assert model_config(TrainConfig(out=Path("run"), **recipe)).cross_attn_method == "discrete"
+    for name, points in fewer_points.items():
+        recipe = read_recipe(name)
+        assert recipe == read_recipe("r18") | {"model": f"rtdetrv2_{name.replace('r18', 'r18vd')}"}
+        assert model_config(TrainConfig(out=Path("run"), **recipe)).num_points == (points, points, points)
     for name, values in published.items():
         c = TrainConfig(out=Path("run"), **read_recipe(name))
         assert c.lr * c.backbone_lr_factor == pytest.approx(values[2])
@@ -128,6 +145,8 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str | None,
         (["--steps", "2", "--data", "nowhere.json"], "nowhere.json does not exist"),
         (["--steps", "2", "--model", "tiny", "--weights", "nothing"], "no model named 'nothing'"),
         (["--steps", "2", "--resume"], "no checkpoint"),
+        (["--steps", "2", "--out", __file__], "cannot be made (File exists)"),
+        (["--steps", "2", "--out", f"{__file__}/run"], "cannot be made (Not a directory)"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(
@@ -148,7 +167,7 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
     assert cli.main([*arguments, *weights, "--epochs", "2", "--weak-epochs", "1", "--multi-scale", *COMMON]) == 0
     error = capsys.readouterr().err
     assert "Begins at random: decoder.score_heads.0.weight (its shape is [2, 32], not [12, 32])" in error
-    assert "Images that cannot be used (left out): 2" in error
+    assert "Images that cannot be used (left out): 1. " in error  # once, though both epochs met it
     assert "5.png" in error
     config, _ = load_weights(out / "tiny.safetensors")
     assert config.class_names == ("red", "blue")
@@ -173,6 +192,55 @@ def test_a_disk_too_full_for_the_log_ends_the_run_with_a_sentence(
         f"{out / 'log.csv'} could not be written (No space left on device); after mending that, add --resume."
     )
     assert load_checkpoint(out / "checkpoint.pt")["step"] == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_pictures_that_all_cannot_be_read_end_the_run_with_a_sentence(
+    tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture, workers: str
+):
+    for picture in (tmp_path / "images").iterdir():
+        picture.write_bytes(b"not a picture")
+    out = ["--out", str(tmp_path / "run"), "--batch", "2", "--steps", "6", "--model", "tiny", *COMMON]
+    assert cli.main(["train", "--data", str(coco), *out, "--workers", workers]) == 2
+    error = capsys.readouterr().err
+    assert "20 pictures in a row cannot be read. The last: " in error.splitlines()[-1]
+    assert "Traceback" not in error
+
+
+def test_a_complete_run_whose_weights_could_not_be_written_is_finished_by_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    def no_room(path: Path, *arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    out = tmp_path / "run"
+    arguments = ["train", "--model", "tiny", "--steps", "2", "--batch", "2", "--out", str(out), *COMMON]
+    with monkeypatch.context() as full:
+        full.setattr("rtdetr_explained.training.loop.save_weights", no_room)
+        assert cli.main(arguments) == 1
+    assert "add --resume" in capsys.readouterr().err
+    assert cli.main([*arguments, "--resume"]) == 0
+    load_weights(out / "tiny.safetensors")
+    assert len(read_log(out / "log.csv")) == 2
+    assert cli.main([*arguments, "--resume"]) == 2
+    assert "has seen all its 4 images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["--no-denoising", "--decay-biases"])
+def test_a_run_keeps_what_its_optimiser_was_made_for(tmp_path: Path, capsys: pytest.CaptureFixture, other: str):
+    arguments = ["train", "--model", "tiny", "--batch", "2", "--out", str(tmp_path / "run"), *COMMON]
+    assert cli.main([*arguments, "--steps", "1"]) == 0
+    assert cli.main([*arguments, "--steps", "2", "--resume", other]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "resume it so" in error
+    assert other.removeprefix("--no-").removeprefix("--").replace("-", "_") in error
+
+
+def test_a_run_that_is_all_last_epochs_says_so(tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture):
+    out = ["--out", str(tmp_path / "run"), "--batch", "2", "--steps", "1", "--model", "tiny", "--weak-epochs", "3"]
+    assert cli.main(["train", "--data", str(coco), *out, *COMMON]) == 0
+    assert "within its last 3 epochs: no augmentation" in capsys.readouterr().err
 
 
 def test_strict_stops_at_a_picture_that_cannot_be_read(tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture):
@@ -208,9 +276,8 @@ def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path: Path
 
 def test_the_last_epochs_are_not_augmented(tmp_path: Path):
     dataset = PhotoDataset(photos(tmp_path, 10), (64, 64), seed=3, epoch_images=10, weak_from=10)
-    plain = [
-        int(dataset[i].name[:-4]) * 20 == int(dataset[i].image.max()) == int(dataset[i].image.min()) for i in range(20)
-    ]
+    made = [sample for sample in map(dataset.__getitem__, range(20)) if isinstance(sample, Sample)]
+    plain = [int(one.name[:-4]) * 20 == int(one.image.max()) == int(one.image.min()) for one in made]
     assert all(plain[10:])
     assert not all(plain[:10])
 
