@@ -36,8 +36,12 @@ def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
     queries = group.members.tolist()
     key = f"duplicates_{group.query}_{group.compare}"
 
+    shown = [queries.index(group.compare)] if group.compare in queries else []
+
     def choose() -> None:
         picked = st.session_state[key]["selection"]["rows"]
+        if picked == shown:  # Streamlit also calls back for a table that is left before it is drawn
+            return
         chosen = queries[picked[0]] if picked and picked[0] < len(queries) else None
         state.change(compare=None if chosen == group.query else chosen)
 
@@ -58,7 +62,7 @@ def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
         key=key,
         on_select=choose,
         selection_mode="single-row",
-        selection_default={"selection": {"rows": [queries.index(group.compare)] if group.compare in queries else []}},
+        selection_default={"selection": {"rows": shown}},
         alt=f"{len(queries)} queries that end on the same object; selecting a row compares its query",
         column_config={
             "query": st.column_config.NumberColumn("Query", width=50),

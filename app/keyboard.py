@@ -1,4 +1,4 @@
-"""The keys of the whole path through the stages, and the overlay that lists them.
+"""The keys of the whole path through the stages, and the overlay that lists them. It tells of a change of theme, too.
 
 The browser works out where a key leads and sends the goal, not the key, so that keys in quick succession add up. In
 fields, lists and sliders the keys keep their own meaning.
@@ -99,6 +99,7 @@ p { margin: 14px 0; font-size: 13px; opacity: 0.85; }
 JS = """
 const LISTENER = Symbol.for("rtdetr_explained.keys")
 const WISH = Symbol.for("rtdetr_explained.wish")
+const THEME = Symbol.for("rtdetr_explained.theme")
 const PATIENCE_MS = 3000
 const TYPING = `input:not([type=radio]):not([type=checkbox]):not([type=range]), textarea, select, [contenteditable],
   [role=combobox], [role=listbox], [role=menu], [role=grid], [role=dialog], [data-testid=stDataFrame]`
@@ -136,6 +137,11 @@ export default function (component) {
     arrows.ArrowUp = () => show(layer + 1)
     arrows.ArrowDown = () => show(layer - 1)
   }
+  // Figures are drawn for one theme: when another is chosen in the browser, Python has to draw them anew.
+  const theme = getComputedStyle(dialog).getPropertyValue("--st-background-color")
+  if (document[THEME] && document[THEME] !== theme) setTriggerValue("theme", theme)
+  document[THEME] = theme
+
   const within = (event, selector) => event.composedPath().some((node) => node.matches?.(selector))
 
   const press = (event) => {
@@ -181,6 +187,7 @@ def show(slug: str, trace: Trace, go: Callable[[str], None]) -> None:
         },
         **on_goal,
         on_release_change=lambda: state.change(**next_release(state.current())),
+        on_theme_change=lambda: None,  # the run that follows is all that is wanted
         width="content",
         height="content",
     )

@@ -49,7 +49,7 @@ def show(view: Selected, data: QuerySelectionView) -> None:
         hide_index=True,
         row_height=32,
         height=min(32 * (len(listed) + 1) + 4, 200),
-        key=f"place_queries_{view.place}",
+        key=_table_key(view),
         on_select=lambda: _select(view, listed["query"].tolist()),
         selection_mode="single-row",
         alt="Queries at or near the place; selecting a row selects its query",
@@ -66,8 +66,13 @@ def show(view: Selected, data: QuerySelectionView) -> None:
     )
 
 
+def _table_key(view: Selected) -> str:
+    # With the query, so that a row can be chosen again after another query was selected elsewhere.
+    return f"place_queries_{view.place}_{view.query}"
+
+
 def _select(view: Selected, queries: list[int]) -> None:
-    rows = st.session_state[f"place_queries_{view.place}"]["selection"]["rows"]
+    rows = st.session_state[_table_key(view)]["selection"]["rows"]
     if rows and rows[0] < len(queries):
         state.change(query=queries[rows[0]])
 

@@ -96,10 +96,12 @@ def _settle(view: ViewState) -> ViewState:
     """Replace what a link names but this session does not have, with a note."""
     if not images.is_here(view.image):
         state.note(
-            f"The link shows an uploaded image ({view.image}), and a link cannot carry it. Upload the same file to see "
-            "it; until then this is a sample."
+            f"The link shows an uploaded image ({view.image}), and a link cannot carry it. Upload the same file in the "
+            "side bar to see it as the link has it; until then this is a sample."
         )
-        view = replace(view, image=images.DEFAULT)
+        st.session_state.awaited = view
+        st.session_state.source = "Upload"
+        view = replace(view, image=images.DEFAULT, **dict.fromkeys(state.OF_ONE_TRACE))
     if view.model == OWN_WEIGHTS and not models.is_ready(view.model):
         state.note("The link was made with a weights file of somebody's computer; this is nano.")
         view = replace(view, model="nano")

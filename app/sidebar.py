@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import streamlit as st
 
 from app import images, models, state
@@ -56,7 +58,13 @@ def _source_of(image: str) -> str:
 
 def _samples(view: ViewState) -> None:
     options = [*images.SCENES, *images.PHOTOS]
-    st.session_state.sample = view.image if view.image in options else None
+    shown = view.image if view.image in options else None
+    st.session_state.sample = shown
+
+    def choose() -> None:
+        if st.session_state.sample != shown:  # Streamlit also calls back for a list that is left before it is drawn
+            _choose(st.session_state.sample)
+
     st.selectbox(
         "Sample",
         options,
@@ -64,7 +72,7 @@ def _samples(view: ViewState) -> None:
         format_func=images.title,
         placeholder="Choose a sample",
         key="sample",
-        on_change=lambda: _choose(st.session_state.sample),
+        on_change=choose,
     )
 
 
@@ -74,6 +82,8 @@ def _scene(view: ViewState) -> None:
     st.session_state.scene_seed, st.session_state.scene_mix = seed, mix
 
     def draw(step: int = 0) -> None:
+        if not step and (st.session_state.scene_seed, st.session_state.scene_mix) == (seed, mix) and drawn:
+            return
         number = ((st.session_state.scene_seed or 0) + step) % (images.MAX_SEED + 1)
         _choose(images.scene_name(number, st.session_state.scene_mix))
 
@@ -97,7 +107,10 @@ def _take_file(key: str) -> None:
     if file is None:
         return
     try:
-        state.change(image=images.keep_upload(file))
+        name = images.keep_upload(file)
+        awaited = st.session_state.get("awaited")
+        # The image of a link that was opened without it: now all of the link's view can be shown.
+        state.change(**(asdict(awaited) if awaited and awaited.image == name else {"image": name}))
     except InputError as error:
         st.session_state.upload_error = str(error)
 

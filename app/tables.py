@@ -33,9 +33,8 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
 
     def select() -> None:
         picked = st.session_state[key]["selection"]["rows"]
-        chosen = queries[picked[0]] if picked and picked[0] < len(queries) else None
-        if chosen != view.query:  # Streamlit also calls back for a table that is left before it is drawn
-            state.change(query=chosen)
+        if picked != selected:  # Streamlit also calls back for a table that is left before it is drawn
+            state.change(query=queries[picked[0]] if picked and picked[0] < len(queries) else None)
 
     st.dataframe(
         pd.DataFrame(rows),

@@ -55,12 +55,17 @@ def _choose(slug: str, view: Selected, sites: list[SiteInfo]) -> SiteInfo:
     shown = names.index(view.tensor if view.tensor in names else (kept or names)[0])
     key = f"tensor_choice_{slug}"
     st.session_state[key] = shown
+
+    def choose() -> None:
+        if st.session_state[key] != shown:  # Streamlit also calls back for a list that is left before it is drawn
+            state.change(tensor=names[st.session_state[key]])
+
     st.selectbox(
         f"Tensor ({len(sites)} in this stage)" if slug != "overview" else f"Tensor ({len(sites)} in the whole pass)",
         range(len(sites)),
         format_func=lambda i: f"{sites[i].name}   ·   {' × '.join(sites[i].axes)}",
         key=key,
-        on_change=lambda: state.change(tensor=names[st.session_state[key]]),
+        on_change=choose,
         help="Type to search. The order is that of the pass.",
         width=560,
     )
@@ -200,7 +205,7 @@ def _list(slug: str, sites: list[SiteInfo], trace: Trace, chosen: SiteInfo) -> N
 
     def select() -> None:
         rows = st.session_state[key]["selection"]["rows"]
-        if rows:
+        if rows and rows != [place]:
             state.change(tensor=state.any_layer(sites[rows[0]].name))
 
     st.markdown("#### All tensors of the whole pass" if slug == "overview" else "#### All tensors of this stage")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import http.server
 import io
 import shutil
@@ -99,6 +100,24 @@ def test_an_uploaded_photo_is_traced(open_app, photo, slug):
     at.button(key="go_previous" if slug == "denoising" else "go_next").click().run()
     assert "64 × 48 px" in text_of(at)
     assert not at.exception
+
+
+def test_a_link_to_an_upload_asks_for_it_and_then_shows_all_of_its_view(open_app, photo):
+    name = f"upload-{hashlib.sha256(photo).hexdigest()[:12]}"
+    at = open_app("ccff", image=name, query=7, layer=1, threshold=0.25, place="0.5,0.25")
+    assert "Upload the same file" in at.warning[0].value
+    assert at.get_by_key("source").value == "Upload"
+    shown = at.session_state["view"]
+    assert (shown.image, shown.query, shown.place, shown.layer) == (images.DEFAULT, None, None, 1)
+    other = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(other, "PNG")
+    at.file_uploader[0].upload("another.png", other.getvalue()).run()
+    assert at.session_state["view"].query is None
+    at.file_uploader[0].upload("holiday.jpg", photo).run()
+    assert not at.exception
+    assert not [note for note in at.warning if "link" in note.value]
+    wanted = {"image": name, "query": "7", "layer": "1", "threshold": "0.25", "place": "0.5,0.25"}
+    assert at.query_params == wanted
 
 
 @pytest.mark.parametrize(

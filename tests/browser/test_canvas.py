@@ -144,6 +144,18 @@ def test_a_crowd_of_detections_leaves_the_photo_to_be_seen(open_canvas: Callable
     assert 1 < canvas.state["named"] <= 30
 
 
+def test_a_detection_that_is_named_as_a_query_is_not_named_twice(open_canvas: Callable[..., Canvas]):
+    canvas = open_canvas()
+    named = canvas.state["named"]
+    canvas.click(BEST)
+    found = canvas.far_query()
+    canvas.hover(BEST)
+    assert canvas.state["named"] == named
+    canvas.page.mouse.move(5, 5)
+    canvas.click(found, shift=True)
+    assert canvas.state["named"] <= named
+
+
 def test_zoom_and_pan_survive_a_run_of_the_script(open_canvas: Callable[..., Canvas]):
     canvas = open_canvas()
     x, y = canvas.place(BEST)

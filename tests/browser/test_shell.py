@@ -161,6 +161,24 @@ def test_the_shell_fits(open_browser, tmp_path, width, scheme):
     app.page.screenshot(path=tmp_path / f"keys-{width}-{scheme}.png")
 
 
+def test_figures_follow_a_change_of_theme(open_browser):
+    app = open_browser(link="ccff", title="CCFF")
+    text = "() => getComputedStyle(document.querySelector('.main-svg text')).fill"
+    light = app.page.evaluate(text)
+    app.page.emulate_media(color_scheme="dark")
+    app.page.wait_for_function(f"before => ({text})() !== before", arg=light)
+
+
+def test_a_comparison_outlives_a_hasty_walk_over_the_decoder(open_browser):
+    app = open_browser(link="query_selection?query=0&compare=5&place=0.3,0.3", title="Query selection")
+    asked = fields(app.page.url)
+    for key in "6765":
+        app.page.keyboard.press(key)
+        app.page.wait_for_timeout(150)
+    app.wait_for_stage("Query selection")
+    assert fields(app.page.url) == asked
+
+
 def current(app) -> str:
     """The slug that the map shows as the current page."""
     return app.page.locator("nav a[aria-current]").get_attribute("data-slug")

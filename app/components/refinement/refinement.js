@@ -15,7 +15,7 @@ export default function (component) {
   player.send = (choice) => setTriggerValue("pick", choice)
   player.receive(unpack(data))
   return () => {
-    player.stop()
+    player.leave()
     players.delete(parentElement)
   }
 }
@@ -335,8 +335,15 @@ function createPlayer(root) {
   root.querySelector(".player").addEventListener("keydown", (event) => {
     if (event.key.startsWith("Arrow") || event.key === " " || event.key === "Enter") event.stopPropagation()
   })
-  new ResizeObserver(() => model && draw()).observe(photo)
+  const observer = new ResizeObserver(() => model && draw())
+  observer.observe(photo)
 
-  const player = { receive, stop, send: () => {} }
+  function leave() {
+    stop()
+    observer.disconnect()
+    URL.revokeObjectURL(url)
+  }
+
+  const player = { receive, leave, send: () => {} }
   return player
 }

@@ -1,7 +1,8 @@
 // What does not change with the pointer: the photo, all reference points, the detections, and all points of all queries.
 
 import { drawHeat } from "./heat.js"
-import { boxPath, haloed, label } from "./marks.js"
+import { boxPath, haloed } from "./marks.js"
+import { MOST_NAMED } from "./selection.js"
 
 export function drawPhoto(ctx, camera, trace) {
   const [left, top] = [camera.stageX(0), camera.stageY(0)]
@@ -11,13 +12,10 @@ export function drawPhoto(ctx, camera, trace) {
   ctx.drawImage(trace.photo, left, top, width, height)
 }
 
-const MOST_NAMED = 30 // detections with words; where there are more, the words alone would hide the photo
-
-// Returns the greatest sum of weight where a heat map of all queries is drawn, how many points were drawn, and how many
-// detections were named.
+// Returns the greatest sum of weight where a heat map of all queries is drawn, and how many points were drawn.
 export function drawBackdrop(ctx, canvas) {
   const { trace, camera, state } = canvas
-  const drawn = { points: 0, most: null, named: 0 }
+  const drawn = { points: 0, most: null }
   if (state.all && state.heat) {
     const heat = canvas.heatOf(...canvas.pointsOfLayer())
     drawHeat(ctx, camera, heat, trace.colors.overlay)
@@ -26,7 +24,7 @@ export function drawBackdrop(ctx, canvas) {
     drawn.points = drawAllPoints(ctx, canvas)
   }
   drawReferencePoints(ctx, canvas)
-  drawn.named = drawDetections(ctx, canvas)
+  drawDetections(ctx, canvas)
   return drawn
 }
 
@@ -78,24 +76,12 @@ function drawReferencePoints(ctx, { trace, camera, referenceBox }) {
 }
 
 function drawDetections(ctx, canvas) {
-  const { trace, camera, state } = canvas
-  const boxOf = (query) => trace.boxes.subarray(4 * query, 4 * query + 4)
-  const found = [...trace.scores.keys()].filter(
-    (query) => trace.scores[query] > state.threshold && camera.sees(boxOf(query)),
-  )
-  found.sort((a, b) => trace.scores[b] - trace.scores[a])
-  const corners = found.map((query) => {
-    const corner = boxPath(ctx, camera, boxOf(query))
+  const { trace, camera, found } = canvas
+  for (const query of found) {
+    boxPath(ctx, camera, trace.boxes.subarray(4 * query, 4 * query + 4))
     if (found.length > MOST_NAMED) faint(ctx, trace.colors.on_photo)
     else haloed(ctx, trace.colors.on_photo, 1, trace.colors.halo)
-    return corner
-  })
-  const taken = []
-  found.slice(0, MOST_NAMED).forEach((query, k) => {
-    const words = canvas.nameOf(query)
-    label(ctx, canvas.font(12), words, ...corners[k], trace.colors.on_photo, trace.colors, camera, taken)
-  })
-  return taken.length
+  }
 }
 
 // Hundreds of outlines with dark edges would cover the photo.

@@ -346,12 +346,12 @@ class SamplingCanvas extends Selection {
     this.dirty.clear()
     if (photo) drawPhoto(photo, this.camera, this.trace)
     if (backdrop) {
-      const { points, most, named } = drawBackdrop(backdrop, this)
-      Object.assign(this.drawn, { backdropPoints: points, backdropMost: most, named })
+      const { points, most } = drawBackdrop(backdrop, this)
+      Object.assign(this.drawn, { backdropPoints: points, backdropMost: most })
     }
     if (!marks) return
-    const { points, most, outlines } = drawMarks(marks, this)
-    Object.assign(this.drawn, { points, outlines: [...outlines] })
+    const { points, most, named, outlines } = drawMarks(marks, this)
+    Object.assign(this.drawn, { points, named, outlines: [...outlines] })
     this.drawn.frames++
     this.drawn.loupe = writePoint(this.part(".facts.point"), this.part(".loupe"), this)
     writeQueries(this.part(".facts.queries"), this)

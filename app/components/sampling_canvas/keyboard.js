@@ -40,6 +40,7 @@ function handle(event, canvas) {
     case "0":
       return canvas.showAll()
     case "f":
+    case "F":
       return canvas.showQuery()
     case " ":
       return canvas.play(!canvas.playing)

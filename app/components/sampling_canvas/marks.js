@@ -65,9 +65,9 @@ export function cross(ctx, x, y, radius, color, halo) {
 
 const LABEL_HEIGHT = 18
 
-// A line of words on a dark ground with a bar of colour, near (x, y), inside the stage and off the areas in `taken`, to
-// which it is added; left out where there is no room. `text` may hold anything: a canvas knows no markup.
-export function label(ctx, font, text, x, y, color, colors, camera, taken) {
+// Finds room near (x, y) for a line of words, inside the stage and off the areas in `taken`, to which it is added; null
+// where there is none.
+export function placeLabel(ctx, font, text, x, y, color, camera, taken) {
   ctx.font = font
   const width = ctx.measureText(text).width + 13
   const inside = (value, most) => Math.min(Math.max(value, 2), Math.max(most - 2, 2))
@@ -77,9 +77,15 @@ export function label(ctx, font, text, x, y, color, colors, camera, taken) {
     [x, x - width].map((left) => [inside(left, camera.width - width), inside(top, camera.height - LABEL_HEIGHT)]),
   )
   const place = choices.find(free)
-  if (!place) return
+  if (!place) return null
   const [left, top] = place
   taken.push([left, top, width, LABEL_HEIGHT])
+  return { font, text, color, left, top, width }
+}
+
+// Draws the words on a dark ground with a bar of colour. They may hold anything: a canvas knows no markup.
+export function drawLabel(ctx, colors, { font, text, color, left, top, width }) {
+  ctx.font = font
   ctx.globalAlpha = 0.86
   ctx.fillStyle = colors.halo
   ctx.fillRect(left, top, width, LABEL_HEIGHT)

@@ -3,19 +3,20 @@
 
 import { cellsRead, untrainedPlace } from "./geometry.js"
 import { drawHeat } from "./heat.js"
-import { boxPath, cross, haloed, label, marker, outline, radiusOf } from "./marks.js"
+import { boxPath, cross, drawLabel, haloed, marker, outline, placeLabel, radiusOf } from "./marks.js"
+import { MOST_NAMED } from "./selection.js"
 
 const LARGE_BOX = 170 // pixels of the stage; on smaller boxes points are drawn smaller, or they would hide each other
 const SMALLEST_SCALE = 0.4
 
-// Draws all that follows the pointer; returns the number of points drawn, their shapes, and the greatest sum of weight in
-// the heat map.
+// Draws all that follows the pointer, and the names of the detections, which must not lie on other names. Returns the
+// number of points drawn, their shapes, the number of detections named, and the greatest sum of weight in the heat map.
 export function drawMarks(ctx, canvas) {
   const { trace, camera, state } = canvas
   const { selected, compared } = trace.colors
   const queries = [[canvas.query, selected]]
   if (state.compare !== null && state.compare !== canvas.query) queries.push([state.compare, compared])
-  const drawn = { points: 0, most: null, outlines: new Set() }
+  const drawn = { points: 0, most: null, named: 0, outlines: new Set() }
   if (state.heat && !state.all) {
     const heat = canvas.heatOf(...canvas.pointsOf(canvas.query))
     drawHeat(ctx, camera, heat, trace.colors.overlay)
@@ -23,6 +24,13 @@ export function drawMarks(ctx, canvas) {
   }
   const focus = canvas.focus
   const scale = Math.min(...queries.map(([query]) => scaleFor(canvas, query)))
+  const other = queries.every(([query]) => query !== state.hover) ? state.hover : null
+  const named = other === null ? queries : [...queries, [other, trace.colors.on_photo]]
+  const taken = []
+  const names = named.map(([query, color]) => placeName(ctx, canvas, query, color, taken))
+  if (focus !== null) names.push(placePointName(ctx, canvas, focus, scale, taken))
+  const unnamed = canvas.found.filter((found) => named.every(([query]) => query !== found))
+  drawn.named = drawFound(ctx, canvas, unnamed, taken)
   if (focus !== null) drawCells(ctx, canvas, focus)
   for (const [query, color] of queries) {
     const edge = queries.length > 1 ? color : trace.colors.on_photo
@@ -30,14 +38,9 @@ export function drawMarks(ctx, canvas) {
     drawn.points += points.length
     points.forEach((i) => drawn.outlines.add(canvas.outlineOf(i)))
   }
-  const taken = []
-  for (const [query, color] of queries) drawName(ctx, canvas, query, color, taken)
-  const other = state.hover
-  if (other !== null && queries.every(([query]) => query !== other)) {
-    drawBox(ctx, canvas, other, trace.colors.on_photo, [5, 4])
-    drawName(ctx, canvas, other, trace.colors.on_photo, taken)
-  }
-  if (focus !== null) drawFocus(ctx, canvas, focus, scale, taken)
+  if (other !== null) drawBox(ctx, canvas, other, trace.colors.on_photo, [5, 4])
+  if (focus !== null) drawFocus(ctx, canvas, focus, scale)
+  for (const name of names) if (name) drawLabel(ctx, trace.colors, name)
   return drawn
 }
 
@@ -80,11 +83,33 @@ function drawBox(ctx, { trace, camera, referenceBox }, query, color, dashes) {
   ctx.setLineDash([])
 }
 
-function drawName(ctx, canvas, query, color, taken) {
-  const { trace, camera } = canvas
+function placeName(ctx, canvas, query, color, taken) {
+  const { camera } = canvas
   const [cx, cy, w, h] = canvas.referenceBox(query)
   const [x, y] = [camera.stageX(cx - w / 2), camera.stageY(cy - h / 2)]
-  label(ctx, canvas.font(12, 600), `query ${query} · ${canvas.nameOf(query)}`, x, y, color, trace.colors, camera, taken)
+  return placeLabel(ctx, canvas.font(12, 600), `query ${query} · ${canvas.nameOf(query)}`, x, y, color, camera, taken)
+}
+
+function placePointName(ctx, canvas, i, scale, taken) {
+  const { trace, camera } = canvas
+  const [x, y] = canvas.onStage(i)
+  const radius = radiusOf(trace.weights[i], scale)
+  const { color } = trace.levels[trace.levelOf[i % trace.perHead]]
+  const words = `${canvas.pointName(i)} · weight ${trace.weights[i].toFixed(3)}`
+  return placeLabel(ctx, canvas.font(12, 600), words, x + radius + 8, y - radius, color, camera, taken)
+}
+
+// Names the best detections where there is room; returns how many.
+function drawFound(ctx, canvas, found, taken) {
+  const { trace, camera } = canvas
+  const names = found.slice(0, MOST_NAMED).map((query) => {
+    const [cx, cy, w, h] = trace.boxes.subarray(4 * query, 4 * query + 4)
+    const [x, y] = [camera.stageX(cx - w / 2), camera.stageY(cy - h / 2)]
+    return placeLabel(ctx, canvas.font(12), canvas.nameOf(query), x, y, trace.colors.on_photo, camera, taken)
+  })
+  const placed = names.filter(Boolean)
+  for (const name of placed) drawLabel(ctx, trace.colors, name)
+  return placed.length
 }
 
 // One path for all faint lines and one for those of the lit head.
@@ -142,8 +167,8 @@ function drawCells(ctx, { trace, camera }, i) {
   ctx.globalAlpha = 1
 }
 
-// The point under the pointer: a ring around it, the way it was moved by training, and its name.
-function drawFocus(ctx, canvas, i, scale, taken) {
+// The point under the pointer: a ring around it, and the way it was moved by training.
+function drawFocus(ctx, canvas, i, scale) {
   const { trace, camera, state } = canvas
   const { colors } = trace
   const [x, y] = canvas.onStage(i)
@@ -162,6 +187,4 @@ function drawFocus(ctx, canvas, i, scale, taken) {
   ctx.beginPath()
   outline(ctx, shape, x, y, radius + 4)
   haloed(ctx, colors.on_photo, 1.8, colors.halo)
-  const words = `${canvas.pointName(i)} · weight ${trace.weights[i].toFixed(3)}`
-  label(ctx, canvas.font(12, 600), words, x + radius + 8, y - radius, color, colors, camera, taken)
 }

@@ -3,6 +3,7 @@
 import { number } from "./dom.js"
 import { heatMap } from "./heat.js"
 
+export const MOST_NAMED = 30 // detections with words; where there are more, the words alone would hide the photo
 const HEAD_MARKERS = ["circle", "square", "diamond", "triangle"]
 
 export class Selection {
@@ -17,6 +18,14 @@ export class Selection {
   // The query whose points are drawn: the pinned one, else the one pointed at, else the best.
   get query() {
     return this.state.pinned ?? this.state.hover ?? this.state.resting
+  }
+
+  // The detections on the stage, best first.
+  get found() {
+    const { trace, camera, state } = this
+    const seen = (query) => camera.sees(trace.boxes.subarray(4 * query, 4 * query + 4))
+    const found = [...trace.scores.keys()].filter((query) => trace.scores[query] > state.threshold && seen(query))
+    return found.sort((a, b) => trace.scores[b] - trace.scores[a])
   }
 
   // The query that stays when the pointer has left.
