@@ -1,5 +1,6 @@
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,12 +8,14 @@ from torch import nn
 
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
+from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.optimizer import (
     largest_gradient,
     learning_rate_factor,
     parameter_groups,
     set_learning_rate,
 )
+from rtdetr_explained.training.recipe import read_recipe
 
 
 def names_by_group(model: nn.Module, groups: list[dict]) -> list[set[str]]:
@@ -36,19 +39,29 @@ def tensors(groups: list[dict], backbone_lr: float, lr: float) -> dict[tuple[str
     return {(part[group["lr"]], group["weight_decay"] > 0): len(group["params"]) for group in groups}
 
 
-def test_the_groups_of_the_published_recipes():
-    """Counts of the reference's parameter groups; R50 freezes its norms and the stem's three convolutions."""
+@pytest.mark.parametrize(
+    ("name", "backbone", "rest"),
+    [  # tensors that decay and that do not, as counted in the reference
+        ("r18", None, (164, 162)),
+        ("r34", (39, 78), (106, 181)),
+        ("r50_m", (52, 0), (213, 134)),
+        ("r50", (52, 0), (209, 126)),
+        ("r101", (103, 0), (209, 126)),
+    ],
+)
+def test_the_groups_of_the_published_recipes(name: str, backbone: tuple[int, int] | None, rest: tuple[int, int]):
+    recipe = TrainConfig(out=Path("run"), **read_recipe(name))
     with torch.device("meta"):
-        r18, r34, r50 = (RTDETR(CONFIGS[f"rtdetrv2_{name}"]) for name in ("r18vd", "r34vd", "r50vd"))
-    groups = parameter_groups(r18, 1e-4, 1e-4, backbone_lr_factor=1.0, decay_biases=True)
-    assert sum(len(group["params"]) for group in groups if group["weight_decay"] == 0) == 162
-    by_part = tensors(parameter_groups(r34, 1e-4, 1e-4, 0.5, decay_biases=False), 5e-5, 1e-4)
-    assert by_part["backbone", True] == 39
-    assert by_part["backbone", False] == 78
-    by_part = tensors(parameter_groups(r50, 1e-4, 1e-4, 0.1, decay_biases=True), 1e-5, 1e-4)
-    assert by_part["backbone", True] == 52
-    assert ("backbone", False) not in by_part
-    assert by_part["rest", False] == 126
+        model = RTDETR(CONFIGS[recipe.model])
+    groups = parameter_groups(model, recipe.lr, 1e-4, recipe.backbone_lr_factor, recipe.decay_biases)
+    found = tensors(groups, recipe.lr * recipe.backbone_lr_factor, recipe.lr) if backbone else {}
+    # Here query, key and value of a self-attention are three layers, there they are one.
+    layers = len(model.decoder.layers) + 1
+    more = (4 * layers, 0) if recipe.decay_biases else (2 * layers, 2 * layers)
+    counted = [sum(len(g["params"]) for g in groups if (g["weight_decay"] > 0) == decays) for decays in (True, False)]
+    assert counted == [b + r + m for b, r, m in zip(backbone or (0, 0), rest, more, strict=True)]
+    for decays, count in zip((True, False), backbone or (), strict=False):
+        assert found.get(("backbone", decays), 0) == count
 
 
 def test_the_schedule_rises_stays_and_falls():
