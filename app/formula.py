@@ -26,6 +26,7 @@ def show(slug: str, view: Selected, trace: Trace) -> None:
         query=view.query,
         layer=view.layer,
         head=view.head,
+        level=view.level,
         point=view.point,
         cell=view.cell,
         group=view.group,

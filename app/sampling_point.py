@@ -14,7 +14,7 @@ from rtdetr_explained.tracing.trace import Trace
 
 
 def show(view: Selected, trace: Trace) -> None:
-    """The point in view, or the heaviest of those shown, with buttons to the next heavier and lighter one."""
+    """The point in view, or the heaviest where that is not shown, with buttons to the next heavier and lighter one."""
     reading, _ = models.reading_of(view, trace, view.layer)
     read = chain.point_read(trace, reading, view.query, view.point, view.head, view.level)
     name = chain.name_of(read.chain)

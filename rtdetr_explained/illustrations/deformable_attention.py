@@ -11,7 +11,14 @@ from PIL import Image
 
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
-from rtdetr_explained.illustrations.deformable_attention_chain import Chain, by_weight, level_of_points, place
+from rtdetr_explained.illustrations.deformable_attention_chain import (
+    Chain,
+    by_weight,
+    level_of_points,
+    looked_at,
+    place,
+    weight_steps,
+)
 from rtdetr_explained.illustrations.deformable_attention_drawing import drawing
 from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
 from rtdetr_explained.illustrations.marks_plotly import draw_plotly
@@ -34,7 +41,8 @@ class DeformableAttentionView:
     `head`, `level` and `point` (n,) tell which point each row is, `point` counted within its level; `offsets` (n, 2)
     are raw, `locations_px` (n, 2) in pixels of the photo, `weights` (n,) sum to one for each head. `box` is the
     reference box, cxcywh in 0..1. `weight_by_level` (3,) is the share of each level in the weight of the points shown;
-    `weight_by_head` (H, 3) adds up each head's weights by level, for all heads.
+    `weight_by_head` (H, 3) adds up each head's weights by level, for all heads. `chain` has the numbers of one point,
+    and `heaviest` tells whether that is the heaviest of those shown.
     """
 
     photo: Image.Image
@@ -53,6 +61,7 @@ class DeformableAttentionView:
     weight_by_level: np.ndarray
     weight_by_head: np.ndarray
     chain: Chain
+    heaviest: bool
 
     @property
     def outside(self) -> int:
@@ -70,8 +79,9 @@ def view(
 ) -> DeformableAttentionView:
     """The sampling points of one query in one layer (the last by default), of one head and level or (None) of all.
 
-    `point` is the one whose numbers are written, counted over heads, then levels, then points; the heaviest of those
-    shown by default. Raises InputError when the query, layer, head, level or point does not exist.
+    `point` is the one whose numbers are written, counted over heads, then levels, then points; where it is None or not
+    among those shown, it is the heaviest of them. Raises InputError when the query, layer, head, level or point does
+    not exist.
     """
     trace.query(query)
     layer = check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers)
@@ -80,7 +90,9 @@ def view(
     H, P = weights.shape
     head = head if head is None else check_choice("head", head, H)
     level = level if level is None else check_choice("level", level, len(trace.map_sizes))
+    point = point if point is None else check_choice("point", point, H * P)
     order = by_weight(trace, query, layer, head, level)
+    chosen = looked_at(order, point)
     shown = np.sort(order)  # n
     heads, points = np.divmod(shown, P)
     level_of = level_of_points(trace)  # P
@@ -103,7 +115,8 @@ def view(
         weights=weights.ravel()[shown],
         weight_by_level=by_level / max(float(by_level.sum()), 1e-9),
         weight_by_head=by_head,
-        chain=place(trace, query, layer, int(order[0]) if point is None else point),
+        chain=place(trace, query, layer, chosen),
+        heaviest=chosen == order[0],
     )
 
 
@@ -137,13 +150,13 @@ def alt_text(view: DeformableAttentionView) -> str:
     """The figure in words."""
     return (
         "Sampling points on the photo around the reference box, with colour and shape by level and area by weight; "
-        "bars of the weight by level and by head; the numbers that place the heaviest point. " + caption(view)
+        "bars of the weight by level and by head; the numbers that place one point. " + caption(view)
     )
 
 
 def table(view: DeformableAttentionView) -> dict[str, list]:
     """All points shown, the heaviest first."""
-    order = np.argsort(-view.weights, kind="stable")
+    order = np.argsort(-weight_steps(view.weights), kind="stable")
     return {
         "head": view.head[order].tolist(),
         "level": [LEVEL_NAMES[level] for level in view.level[order]],

@@ -13,6 +13,7 @@ from rtdetr_explained.tracing.reading import Reading
 from rtdetr_explained.tracing.trace import Trace
 
 OFFSET_SCALE = 0.5  # the model's own constant, repeated so that drawing a saved trace does not load torch
+WEIGHT_STEPS = 10_000  # of a weight of one: weights are compared and written with four decimals
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,27 @@ class PointRead:
 
 
 def by_weight(trace: Trace, query: int, layer: int, head: int | None = None, level: int | None = None) -> np.ndarray:
-    """The query's points as flat indices, the heaviest first; of one head or level only, where that is given."""
+    """The query's points as flat indices, the heaviest first; of one head or level only, where that is given.
+
+    Weights that are the same with four decimals are equal, and their points stay in the order of their indices: so the
+    order fits the numbers that are written, and a browser, which is sent no more than these, finds the same.
+    """
     weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array[query]  # H P
     heads, points = np.indices(weights.shape)
     levels = level_of_points(trace)[points]
     shown = ((head is None) | (heads == head)) & ((level is None) | (levels == level))
     flat = np.flatnonzero(shown)
-    return flat[np.argsort(-weights.ravel()[flat], kind="stable")]
+    return flat[np.argsort(-weight_steps(weights.ravel()[flat]), kind="stable")]
+
+
+def weight_steps(weights: np.ndarray) -> np.ndarray:
+    """Weights in whole ten-thousandths."""
+    return np.rint(weights.astype(np.float64) * WEIGHT_STEPS).astype(np.int32)
+
+
+def looked_at(order: np.ndarray, point: int | None) -> int:
+    """The chosen point where it is one of those that are shown, else the heaviest of them."""
+    return int(order[0]) if point is None or point not in order else point
 
 
 def level_of_points(trace: Trace) -> np.ndarray:
@@ -133,7 +148,7 @@ def chain_location(chain: Chain) -> np.ndarray:
 def point_read(
     trace: Trace, reading: Reading, query: int, point: int | None, head: int | None = None, level: int | None = None
 ) -> PointRead:
-    """One point (None: the heaviest) of a query in the layer that was read, among the points of one head or level.
+    """One point of a query in the layer that was read, among the points of one head or level; see `looked_at`.
 
     Raises InputError when the query or the point does not exist.
     """
@@ -141,9 +156,7 @@ def point_read(
     site = f"decoder.layers.{reading.layer}.cross_attn"
     weights = trace[f"{site}.weights"].array[query]  # H P
     order = by_weight(trace, query, reading.layer, head, level)
-    flat = int(order[0]) if point is None else check_choice("point", point, weights.size)
-    if flat not in order:
-        order = by_weight(trace, query, reading.layer)
+    flat = looked_at(order, point if point is None else check_choice("point", point, weights.size))
     h, p = divmod(flat, weights.shape[1])
     chain = place(trace, query, reading.layer, flat, reading.offsets[query, h, p])
     discrete = is_discrete(trace)
@@ -208,7 +221,7 @@ def rest(read: PointRead) -> list[tuple[str, str]]:
     chain = read.chain
     return [
         (f"value read v, length of {len(read.value)} numbers", f"{np.linalg.norm(read.value):.2f}"),
-        ("× weight A", f"{chain.weight:.3f}"),
+        ("× weight A", f"{chain.weight:.4f}"),
         ("= A·v, length", f"{chain.weight * np.linalg.norm(read.value):.2f}"),
         (f"sum over head {chain.head}, length", f"{np.linalg.norm(read.head_sum):.2f}"),
         ("this point's part in the sum", signed(read.share_of_head, ".0%")),

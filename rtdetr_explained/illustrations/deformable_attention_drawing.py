@@ -65,7 +65,7 @@ def sampling(view: DeformableAttentionView, region: Extent, colors: Palette) -> 
     center = view.box[:2] * np.array(view.image_size)
     part = photo_part(view.photo, view.image_size, region)
     x, y = view.chain.location_px
-    name = "heaviest" if view.chain.weight == view.weights.max() else "point"
+    name = "heaviest" if view.heaviest else "point"
     marks: list[Mark] = [
         Photo(soft_photo(part.image, 0.8), part.extent),
         Lines(frame_x, frame_y, colors.muted, 1, name="frame of the photo"),
@@ -172,7 +172,7 @@ def by_head(view: DeformableAttentionView, colors: Palette) -> Panel:
 def chain(view: DeformableAttentionView, colors: Palette) -> Panel:
     """One point in numbers, x and y."""
     link = view.chain
-    which = "The heaviest point" if link.weight == view.weights.max() else "One point"
+    which = "The heaviest point" if view.heaviest else "One point"
     h, w = link.map_size
     columns = (
         ("reference\npoint", link.reference, ".3f"),

@@ -70,12 +70,13 @@ def formula(
 
 @dataclass(frozen=True)
 class Choice:
-    """What is selected in a trace, checked: None stands for all heads, and for the point with the greatest weight."""
+    """What is selected in a trace, checked: None stands for all heads, all levels, and the heaviest point."""
 
     trace: Trace
     query: QueryTrace
     layer: int
     head: int | None
+    level: int | None
     point: int | None
     cell: int
     group: int
@@ -91,7 +92,14 @@ class Choice:
 
 
 def choose(
-    trace: Trace, query: int, layer: int | None, head: int | None, point: int | None, cell: int | None, group: int
+    trace: Trace,
+    query: int,
+    layer: int | None,
+    head: int | None,
+    level: int | None,
+    point: int | None,
+    cell: int | None,
+    group: int,
 ) -> Choice:
     """Check what is selected and fill in what is left open; see `formulas`. Raises InputError."""
     place = trace.query(query)
@@ -105,6 +113,7 @@ def choose(
         query=place,
         layer=check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers),
         head=None if head is None else check_choice("head", head, heads),
+        level=None if level is None else check_choice("level", level, len(trace.map_sizes)),
         point=None if point is None else check_choice("point", point, heads * points),
         cell=check_choice("cell", cell, h * w),
         group=group,

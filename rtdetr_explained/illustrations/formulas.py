@@ -32,17 +32,19 @@ def formulas(
     query: int = 0,
     layer: int | None = None,
     head: int | None = None,
+    level: int | None = None,
     point: int | None = None,
     cell: int | None = None,
     group: int = 0,
 ) -> list[Formula]:
     """The formulas of a stage, in the order of the pass, for what is selected.
 
-    `layer`, `head`, `point` and `cell` count from 0; None takes the last layer, the head or point with the greatest
-    weight, and the cell under the query. `point` counts over heads, then levels, then points; `group` is one of the
-    groups of denoising queries. Raises InputError when there is no such stage, query, layer, head, point or cell.
+    `layer`, `head`, `level`, `point` and `cell` count from 0; None takes the last layer, the head with the greatest
+    weight, all levels, the heaviest point, and the cell under the query. `point` counts over heads, then levels, then
+    points, and gives way to the heaviest where it is not of that head and level; `group` is one of the groups of
+    denoising queries. Raises InputError when there is no such stage, query, layer, head, level, point or cell.
     """
     if slug not in MODULES:
         raise InputError(f"There is no stage {slug!r}; choose one of {', '.join(MODULES)}.")
     write: Callable[[Choice], list[Formula]] = getattr(import_module(f"{__package__}.{MODULES[slug]}"), slug)
-    return write(choose(trace, query, layer, head, point, cell, group))
+    return write(choose(trace, query, layer, head, level, point, cell, group))

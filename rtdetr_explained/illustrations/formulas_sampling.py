@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
+from rtdetr_explained.illustrations.deformable_attention_chain import OFFSET_SCALE, by_weight, looked_at
 from rtdetr_explained.illustrations.formula import EXACT, Choice, Formula, column, factor, formula, lines, tex
 
 HALF_STEP = 2**-11  # relative error of a number that was rounded to half precision
-OFFSET_SCALE = 0.5  # the model's own constant, repeated so that formulas of a saved trace do not load torch
 
 
 def deformable_attention(choice: Choice) -> list[Formula]:
     """One point of the selected query; Deformable DETR (2010.04159), eq. 2, and RT-DETRv2 (2407.17140), section 3.1."""
-    head, point = heaviest(choice)
+    head, point = chosen_point(choice)
     return [location(choice, head, point), weight(choice, head, point), *reading(choice, head, point)]
 
 
@@ -22,21 +22,20 @@ def value_sites(layer: int) -> tuple[str, str]:
     return f"decoder.layers.{layer}.cross_attn.value", f"decoder.layers.{layer}.cross_attn.sampled_values"
 
 
-def heaviest(choice: Choice) -> tuple[int, int]:
-    """Head and point (counted over the levels): the selected one, else the one with the greatest weight."""
-    weights = of_query(choice, "weights")  # H P
-    if choice.point is not None:
-        return divmod(choice.point, weights.shape[1])
-    shown = weights if choice.head is None else weights[[choice.head]]
-    h, p = np.unravel_index(shown.argmax(), shown.shape)
-    return int(h) if choice.head is None else choice.head, int(p)
+def chosen_point(choice: Choice) -> tuple[int, int]:
+    """Head and point (counted over the levels) of the point that all of the page writes about."""
+    order = by_weight(choice.trace, row_of(choice), choice.layer, choice.head, choice.level)
+    return divmod(looked_at(order, choice.point), sum(choice.config["num_points"]))
+
+
+def row_of(choice: Choice) -> int:
+    """Where the decoder's tensors hold the query, counted from their end: denoising queries come before the others."""
+    return choice.query.index - len(choice.trace.logits)
 
 
 def of_query(choice: Choice, site: str) -> np.ndarray:
-    """What a site of this layer's cross-attention holds for the query; denoising queries come before the others."""
-    return choice.values(f"decoder.layers.{choice.layer}.cross_attn.{site}")[
-        choice.query.index - len(choice.trace.logits)
-    ]
+    """What a site of this layer's cross-attention holds for the query."""
+    return choice.values(f"decoder.layers.{choice.layer}.cross_attn.{site}")[row_of(choice)]
 
 
 def level_of(choice: Choice, point: int) -> int:

@@ -23,13 +23,12 @@ from rtdetr_explained.illustrations.colors import (
     PHOTO_HALO,
     SELECTED,
 )
-from rtdetr_explained.illustrations.deformable_attention_chain import OFFSET_SCALE
+from rtdetr_explained.illustrations.deformable_attention_chain import OFFSET_SCALE, WEIGHT_STEPS, weight_steps
 from rtdetr_explained.illustrations.deformable_attention_rebuild import is_discrete
 from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, photo_jpeg
 from rtdetr_explained.tracing.trace import Trace
 
 FINEST_OFFSET_STEP = 1 / 512  # half of it moves a point of a box as wide as the photo by an 8,000th of the photo
-WEIGHT_STEP = 1 / 4095
 SMALLEST_REACH = 1e-4  # of the image; below it a location no longer tells its offset
 COMPRESSION = 4  # of 9: the last percent would take most of the time
 
@@ -37,7 +36,7 @@ COMPRESSION = 4  # of 9: the last percent would take most of the time
 def pack(trace: Trace) -> bytes:
     """Photo, boxes, and the points of all layers and queries with their weights.
 
-    Offsets are rounded to steps of 1/512 (coarser when one is beyond 64) and weights to steps of 1/4095; boxes stay
+    Offsets are rounded to steps of 1/512 (coarser when one is beyond 64) and weights to four decimals; boxes stay
     float32. The receiver gets a location as the model does: reference + offset × scale × box size × 0.5. Where an edit
     moved a point, the offset is the one that leads to its new place.
     """
@@ -51,7 +50,7 @@ def pack(trace: Trace) -> bytes:
         "scores": trace.scores.astype("<f4"),  # Q
         "labels": trace.labels.astype("<f4"),  # Q
         "offsets": np.round(offsets / step).astype("<i2"),  # L Q H P 2
-        "weights": np.round(weights / WEIGHT_STEP).astype("<u2"),  # L Q H P
+        "weights": weight_steps(weights).astype("<u2"),  # L Q H P
     }
     places, stream, start = {}, b"", 0
     for name, array in arrays.items():
@@ -63,7 +62,7 @@ def pack(trace: Trace) -> bytes:
         "id": hashlib.sha256(photo + packed + json.dumps(_described(trace)).encode()).hexdigest()[:16],
         "arrays": places,
         "offset_step": step,
-        "weight_step": WEIGHT_STEP,
+        "weight_step": 1 / WEIGHT_STEPS,
         "sections": {"photo": len(photo), "arrays": len(packed)},
     }
     text = json.dumps(header, separators=(",", ":")).encode()

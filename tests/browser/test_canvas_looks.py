@@ -9,8 +9,6 @@ import pytest
 from canvas_on_page import BEST, POINTS, Canvas
 from playwright.sync_api import expect
 
-from rtdetr_explained.illustrations.sampling_payload import WEIGHT_STEP
-
 
 def test_the_table_says_what_is_drawn_and_names_stay_text(open_canvas: Callable[..., Canvas]):
     canvas = open_canvas(f"query={BEST}")
@@ -21,7 +19,7 @@ def test_the_table_says_what_is_drawn_and_names_stay_text(open_canvas: Callable[
     canvas.choose("Head", "0")
     expect(rows).to_have_count(12)
     total = sum(float(text) for text in canvas.page.locator(".twin td:last-child").all_inner_texts())
-    assert total == pytest.approx(1, abs=12 * (0.0005 + WEIGHT_STEP))
+    assert total == pytest.approx(1, abs=12 * 0.00005)
 
     name = '<img src=x onerror="window.harmed=1">'
     expect(canvas.page.locator(".facts.queries h4")).to_contain_text(name)

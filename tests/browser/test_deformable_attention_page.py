@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -60,12 +62,34 @@ def test_the_same_link_shows_the_same_in_a_fresh_browser(open_page):
     app.page.wait_for_function("location.search.includes('point=')")
     rest(app)
     heading = app.page.locator("h4").filter(has_text="ead 2, S4, point")
-    app.page.get_by_text("2 of 4 by weight").wait_for()
+    app.page.get_by_text("2 of 4 by weight", exact=True).wait_for()
     link = app.page.url.split("?", 1)[1]
     other = open_page(link)
     assert other.page.locator("h4").filter(has_text="ead 2, S4, point").inner_text() == heading.inner_text()
-    other.page.get_by_text("2 of 4 by weight").wait_for()
+    other.page.get_by_text("2 of 4 by weight", exact=True).wait_for()
     assert other.page.url == app.page.url
+
+
+@pytest.mark.parametrize(
+    ("choice", "rank"),
+    [
+        ("query=47&point=23", " of 96 by weight"),
+        ("query=0&head=3&level=1&point=41", " of 4 by weight"),
+        ("query=0&head=3&level=1&point=4", "1 of 4 by weight"),  # of head 0, so the heaviest shown takes its place
+    ],
+)
+def test_canvas_and_inspector_tell_the_same_point(open_page, choice, rank):
+    app = open_page(choice)
+    facts = app.page.locator(".facts.point")
+    told = app.page.get_by_text(re.compile(r"^\d+ of \d+ by weight$")).inner_text()
+    assert rank in told
+    expect(facts).to_contain_text(f"number {told}")
+    name = facts.locator("h4").inner_text().removesuffix("heaviest").replace(" · ", ", ").strip()
+    expect(app.page.locator("h4").filter(has_text="ead ").filter(has_text=", point").last).to_have_text(
+        name[0].upper() + name[1:]
+    )
+    weight = facts.locator("dd").nth(2).inner_text()
+    expect(app.page.locator("tr").filter(has_text="× weight A")).to_contain_text(weight)
 
 
 def test_taking_points_away_shows_what_it_did(open_page):

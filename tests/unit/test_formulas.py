@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations import deformable_attention
 from rtdetr_explained.illustrations.formula import column, formula, logit, sigmoid64, signed, tex, words
 from rtdetr_explained.illustrations.formulas import MODULES, formulas
 from rtdetr_explained.illustrations.formulas_denoising import draw
@@ -66,6 +67,19 @@ def test_the_point_that_is_selected_is_the_one_shown(trace):
     level = np.searchsorted([2, 6, 9], heaviest, side="right")
     first = formulas("deformable_attention", trace, query=3, head=2)[0]
     assert f"head 2 on S{level + 3}" in first.title
+
+
+def test_formulas_write_about_the_point_that_the_figure_shows(trace):
+    for choice in (
+        {"query": 3, "level": 2},
+        {"query": 3, "head": 1, "level": 1},
+        {"query": 3, "head": 1, "level": 1, "point": 9 + 4},
+        {"query": 3, "head": 1, "level": 1, "point": 4},  # of another head
+        {"query": 3, "level": 0, "point": 9 + 4},  # of another level
+    ):
+        chain = deformable_attention.view(trace, **choice).chain
+        title = f"Where point {chain.point} of head {chain.head} on S{chain.level + 3} lies"
+        assert formulas("deformable_attention", trace, **choice)[0].title == title
 
 
 def test_what_a_point_reads_needs_the_values(trace, plain):

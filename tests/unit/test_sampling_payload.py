@@ -11,6 +11,7 @@ from PIL import Image
 
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations.colors import LEVEL_COLORS
+from rtdetr_explained.illustrations.deformable_attention_chain import by_weight
 from rtdetr_explained.illustrations.sampling_payload import pack, read_header
 from rtdetr_explained.tracing import edits
 from rtdetr_explained.tracing.trace import Trace
@@ -56,13 +57,27 @@ def test_points_weights_and_boxes_come_back_as_the_model_had_them(trace: Trace):
 
     error_px = np.abs(locations - stacked(trace, "cross_attn.sampling_locations")) * 640
     assert error_px.max() < 0.1
-    assert np.abs(weights - stacked(trace, "cross_attn.weights")).max() <= 0.51 / 4095
+    assert np.abs(weights - stacked(trace, "cross_attn.weights")).max() <= 0.51e-4
     raw = stacked(trace, "cross_attn.offsets").astype(np.float32)
     assert np.abs(arrays["offsets"] * header["offset_step"] - raw).max() < 0.005
     np.testing.assert_array_equal(arrays["reference_boxes"], stacked(trace, "reference_boxes"))
     np.testing.assert_array_equal(arrays["boxes"], trace.boxes)
     np.testing.assert_array_equal(arrays["scores"], trace.scores)
     np.testing.assert_array_equal(arrays["labels"], trace.labels)
+
+
+def test_the_browser_finds_the_order_by_weight_that_the_page_tells(trace: Trace):
+    site = "decoder.layers.1.cross_attn.weights"
+    near = trace[site].array.copy()
+    near[:10] = 1 / 9 + np.random.default_rng(0).normal(0, 1e-7, near[:10].shape)  # as good as equal, as if untrained
+    near[0, 2, :3] = [0.2, 0.2001, 0.20013]
+    alike = replace(trace, values=trace.values | {site: near.astype(np.float32)})
+    _, _, arrays = read(pack(alike))
+    for query in range(20):
+        steps = arrays["weights"][1, query].ravel().astype(int).tolist()
+        order = sorted(range(len(steps)), key=lambda i: (-steps[i], i))
+        assert by_weight(alike, query, 1).tolist() == order
+    assert by_weight(alike, 0, 1)[:3].tolist() == [19, 20, 18]
 
 
 def test_header_says_what_the_numbers_are_about(trace: Trace):

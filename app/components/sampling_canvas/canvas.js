@@ -232,7 +232,7 @@ class SamplingCanvas extends Selection {
     const next = now < 0 ? 0 : (now + by + shown.length) % shown.length
     this.set({ point: shown[next] % this.trace.perQuery, hoverPoint: null, pinned: this.query })
     this.send()
-    this.part(".live").textContent = `${this.pointName(shown[next])}, weight ${number(this.trace.weights[shown[next]], 3)}`
+    this.part(".live").textContent = `${this.pointName(shown[next])}, weight ${number(this.trace.weights[shown[next]], 4)}`
     return true
   }
 

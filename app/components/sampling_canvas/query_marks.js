@@ -95,7 +95,7 @@ function placePointName(ctx, canvas, i, scale, taken) {
   const [x, y] = canvas.onStage(i)
   const radius = radiusOf(trace.weights[i], scale)
   const { color } = trace.levels[trace.levelOf[i % trace.perHead]]
-  const words = `${canvas.pointName(i)} · weight ${trace.weights[i].toFixed(3)}`
+  const words = `${canvas.pointName(i)} · weight ${trace.weights[i].toFixed(4)}`
   return placeLabel(ctx, canvas.font(12, 600), words, x + radius + 8, y - radius, color, camera, taken)
 }
 

@@ -59,7 +59,7 @@ export function writePoint(box, figure, canvas) {
   const rows = [
     ["Raw offset", `${number(trace.offsets[2 * i], 2)}, ${number(trace.offsets[2 * i + 1], 2)}`],
     ["Lies at", canvas.placeOf(i)],
-    ["Weight", number(trace.weights[i], 3)],
+    ["Weight", number(trace.weights[i], 4)],
     ["Of query", `${canvas.queryOf(i)}, ${canvas.rankOf(i)}`],
   ]
   const list = element("dl", {})

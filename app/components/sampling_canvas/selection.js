@@ -88,19 +88,22 @@ export class Selection {
   }
 
   headShown = (head) => this.state.head === null || this.state.head === head
-  shown = (i) => {
-    const { head, level, minWeight } = this.state
-    if (head !== null && this.headOf(i) !== head) return false
-    if (level !== null && this.trace.levelOf[i % this.trace.perHead] !== level) return false
-    return this.trace.weights[i] >= minWeight
+  ofHeadAndLevel = (i) => {
+    const { head, level } = this.state
+    return (head === null || this.headOf(i) === head) && (level === null || this.trace.levelOf[i % this.trace.perHead] === level)
   }
+  shown = (i) => this.ofHeadAndLevel(i) && this.trace.weights[i] >= Math.fround(this.state.minWeight) // weights are float32, too
 
-  // The points of a query that pass the filters, the heaviest first.
-  pointsShown(query) {
+  // The points of a query that pass a filter, the heaviest first; of equal ones the first.
+  byWeight(query, filter) {
     const [first, last] = this.pointsOf(query)
     const points = []
-    for (let i = first; i < last; i++) if (this.shown(i)) points.push(i)
-    return points.sort((a, b) => this.trace.weights[b] - this.trace.weights[a])
+    for (let i = first; i < last; i++) if (filter(i)) points.push(i)
+    return points.sort((a, b) => this.trace.weights[b] - this.trace.weights[a] || a - b)
+  }
+
+  pointsShown(query) {
+    return this.byWeight(query, this.shown)
   }
 
   // The heat map of the points shown from first to last; kept, because zooming draws it again and again.
@@ -120,9 +123,8 @@ export class Selection {
   }
 
   rankOf(i) {
-    const [first, last] = this.pointsOf(this.queryOf(i))
-    const heavier = this.trace.weights.subarray(first, last).filter((weight) => weight > this.trace.weights[i])
-    return `number ${heavier.length + 1} of ${this.trace.perQuery} by weight`
+    const points = this.byWeight(this.queryOf(i), this.ofHeadAndLevel)
+    return `number ${points.indexOf(i) + 1} of ${points.length} by weight`
   }
 
   nameOf(query) {

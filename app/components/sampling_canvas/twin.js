@@ -20,7 +20,7 @@ export function writeTable(box, canvas) {
       number(trace.offsets[2 * i + 1], 2),
       x,
       y,
-      number(trace.weights[i], 3),
+      number(trace.weights[i], 4),
     ]
     return element("tr", {}, ...cells.map((text) => element("td", {}, `${text}`)))
   })
