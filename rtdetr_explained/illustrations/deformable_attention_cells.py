@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from rtdetr_explained.illustrations.colors import LEVEL_COLORS, LEVEL_NAMES, palette
 from rtdetr_explained.illustrations.deformable_attention_chain import PointRead, name_of
+from rtdetr_explained.illustrations.deformable_attention_rebuild import four_cells
 from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, number
 from rtdetr_explained.illustrations.marks import (
     Axis,
@@ -107,7 +108,24 @@ def share_text(read: PointRead, cell: np.ndarray) -> str:
     at = (read.cells == cell).all(-1)
     if not at.any():
         return "not read"
-    return f"{read.shares[at][0]:.2f} · |v| {number(float(read.lengths[at][0]))}"
+    return f"{shown_shares(read)[at][0]:.2f} · |v| {number(float(read.lengths[at][0]))}"
+
+
+def shown_shares(read: PointRead) -> np.ndarray:
+    """The shares as they are written, in hundredths; where all four cells lie on the map they sum to one."""
+    if read.discrete:
+        return read.shares
+    _, areas = four_cells(read.chain.location, read.chain.map_size)
+    return np.where(read.shares > 0, hundredths(areas), 0)
+
+
+def hundredths(parts: np.ndarray) -> np.ndarray:
+    """Parts (n,) of one, rounded to hundredths that still sum to one: the largest remainders are rounded up."""
+    exact = parts * 100
+    rounded = np.floor(exact)
+    missing = round(100 - rounded.sum())
+    rounded[np.argsort(rounded - exact, kind="stable")[:missing]] += 1
+    return rounded / 100
 
 
 def plotly_figure(read: PointRead, theme: str) -> go.Figure:
@@ -134,7 +152,8 @@ def caption(read: PointRead) -> str:
 def alt_text(read: PointRead) -> str:
     """The figure in words."""
     cells = "; ".join(
-        f"column {column}, row {row}: {share:.2f}" for (column, row), share in zip(read.cells, read.shares, strict=True)
+        f"column {column}, row {row}: {share:.2f}"
+        for (column, row), share in zip(read.cells, shown_shares(read), strict=True)
     )
     return f"The cells that {name_of(read.chain)} of query {read.query} reads, with their shares: {cells}."
 

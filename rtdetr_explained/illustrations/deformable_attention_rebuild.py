@@ -92,15 +92,20 @@ def cells_read(locations: np.ndarray, map_size: tuple[int, int], discrete: bool)
     """
     if discrete:
         return cell_at(locations, map_size, True)[..., None, :].astype(np.int64), np.ones((*locations.shape[:-1], 1))
+    cells, areas = four_cells(locations, map_size)
+    h, w = map_size
+    inside = ((cells >= 0) & (cells < [w, h])).all(-1)
+    return cells, np.where(inside, areas, 0)
+
+
+def four_cells(locations: np.ndarray, map_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The four cells (…, 4, 2) nearest to points at (…, 2), on the map or not, and areas (…, 4) that sum to one."""
     place = cell_at(locations, map_size, False)
     first = np.floor(place).astype(np.int64)
     right, down = np.moveaxis(place - first, -1, 0)  # 0..1: how much of the next column, of the next row
     steps = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
-    cells = first[..., None, :] + steps
-    shares = np.stack([(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down], axis=-1)
-    h, w = map_size
-    inside = ((cells >= 0) & (cells < [w, h])).all(-1)
-    return cells, np.where(inside, shares, 0)
+    areas = np.stack([(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down], axis=-1)
+    return first[..., None, :] + steps, areas
 
 
 def cell_at(location: np.ndarray, map_size: tuple[int, int], discrete: bool) -> np.ndarray:

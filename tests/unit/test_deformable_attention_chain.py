@@ -1,5 +1,7 @@
 """One point in numbers: its way to the location, the cells it reads, and its part in the head's sum."""
 
+import re
+
 import numpy as np
 import pytest
 from mark_checks import check_marks, plain
@@ -65,9 +67,8 @@ def test_points_are_ordered_by_weight_among_those_shown(trace: Trace, reading: R
     assert (read.rank, read.heavier, read.lighter) == (0, None, only[1])
     last = chain.point_read(trace, reading, 5, int(only[-1]), head=2, level=1)
     assert (last.rank, last.heavier, last.lighter) == (3, only[-2], None)
-    elsewhere = chain.point_read(trace, reading, 5, 0, head=2, level=1)  # compared with all points then
-    assert elsewhere.flat == 0
-    assert len(elsewhere.order) == POINTS
+    hidden = chain.point_read(trace, reading, 5, 0, head=2, level=1)  # of head 0, so the heaviest shown takes its place
+    assert (hidden.flat, hidden.rank, len(hidden.order)) == (only[0], 0, 4)
 
 
 def test_the_numbers_are_written_in_either_unit(trace: Trace, reading: Reading) -> None:
@@ -85,7 +86,7 @@ def test_the_numbers_are_written_in_either_unit(trace: Trace, reading: Reading) 
             )
         assert float(rows["raw offset Δp"][0]) == pytest.approx(read.chain.offset[0], abs=6e-4)
     rest = dict(chain.rest(read))
-    assert rest["× weight A"] == f"{read.chain.weight:.3f}"
+    assert rest["× weight A"] == f"{read.chain.weight:.4f}"
     assert chain.name_of(read.chain) == "head 2, S4, point 0"
 
 
@@ -105,13 +106,32 @@ def test_the_figure_tells_every_cell_and_its_share(detector: Detector, trace: Tr
         ):
             assert f"column {column}, row {row}" in words
             outside += not inside
+            written = [
+                float(text) for text in re.findall(rf"column {column}, row {row} \| (?:<b>)?([\d.]+) · \|v\|", words)
+            ]
             if inside:
-                assert f"{share:.2f} · |v|" in words
+                assert written == pytest.approx([share], abs=0.01)
             else:
+                assert written == []
                 assert share == 0
+        if all(rows["inside the map"]):
+            assert sum(cells.shown_shares(read)) == pytest.approx(1)
         assert cells.caption(read)
         assert "query 5" in cells.alt_text(read)
     assert outside == 0 if method == "discrete" else outside > 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "rounded"),
+    [
+        ([0.7045, 0.124, 0.0435, 0.128], [0.71, 0.12, 0.04, 0.13]),  # rounded one by one they would sum to 0.99
+        ([0.25, 0.25, 0.25, 0.25], [0.25, 0.25, 0.25, 0.25]),
+        ([0.005, 0.495, 0.005, 0.495], [0.01, 0.5, 0.0, 0.49]),  # of equal remainders the first
+        ([1.0, 0.0, 0.0, 0.0], [1, 0, 0, 0]),
+    ],
+)
+def test_hundredths_sum_to_one(parts: list[float], rounded: list[float]) -> None:
+    assert cells.hundredths(np.array(parts)).tolist() == rounded
 
 
 def test_what_does_not_exist_is_refused(trace: Trace, reading: Reading) -> None:
