@@ -93,7 +93,7 @@ def rank(choice: Choice) -> Formula:
     best = class_logits[order]
     # A head without classes only knows "object".
     name = trace.class_names[order[0]] if len(class_logits) == len(trace.class_names) else "object"
-    rank = int((scores > z).sum())
+    rank = 1 + int((scores > z).sum())
     cutoff = scores[trace.token_indices].min()
     maximum = ", ".join(tex(v, 3) for v in best)
     where = {
@@ -101,21 +101,21 @@ def rank(choice: Choice) -> Formula:
         "z_{i,c}": f"logit of class c from the encoder's own head, best for {name}; "
         f"written out are the best {len(best)}",
         "s_i": "score that is ranked; its σ is the probability shown in the figure",
-        r"\mathrm{rank}": f"number of tokens with a greater score; the {Q} best are kept, down to a logit of "
+        r"\mathrm{rank}": f"one more than the tokens with a greater score; the {Q} best are kept, down to a logit of "
         f"{cutoff:.3g}".replace("-", "−"),
     }
     methods = [edit["method"] for edit in trace.meta["edits"] if edit["kind"] == "SetSelection"]
     by_pairs = [choice.config["query_select_method"], *methods][-1] == "one2many"
     return formula(
         "The score, and the place in the order",
-        r"s_i = \max_c z_{i,c}, \qquad \mathrm{rank}(i) = \big| \{ j : s_j > s_i \} \big|",
+        r"s_i = \max_c z_{i,c}, \qquad \mathrm{rank}(i) = 1 + \big| \{ j : s_j > s_i \} \big|",
         lines(
             rf"s_{{{query.token}}} = \max({maximum}, \dots) = {tex(z)}",
             rf"\sigma(s_{{{query.token}}}) = {tex(float(sigmoid64(z)))}, \qquad \mathrm{{rank}} = {rank}",
         ),
         where,
         [best[0]] if by_pairs else [best[0], rank],
-        [z] if by_pairs else [z, int(np.nonzero(trace.token_indices == query.token)[0][0])],
+        [z] if by_pairs else [z, 1 + int(np.nonzero(trace.token_indices == query.token)[0][0])],
         "query_selection.scores" + ("" if by_pairs else " and the place in query_selection.topk_indices"),
         HALF,
         "Pairs of token and class were ranked here, so that one token can give several queries."

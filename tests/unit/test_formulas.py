@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations import deformable_attention
+from rtdetr_explained.illustrations import deformable_attention, query_selection
 from rtdetr_explained.illustrations.formula import column, formula, logit, sigmoid64, signed, tex, words
 from rtdetr_explained.illustrations.formulas import MODULES, formulas
 from rtdetr_explained.illustrations.formulas_denoising import draw
@@ -136,9 +136,10 @@ def test_queries_chosen_as_pairs_need_no_rank(detector, trace):
         assert len(made[1].computed) == 1
 
 
-def test_the_rank_is_the_querys_number(trace):
+def test_the_rank_is_that_of_the_figure(trace):
     rank = formulas("query_selection", trace, query=6)[1]
-    assert rank.computed[1] == rank.traced[1] == 6
+    assert rank.computed[1] == rank.traced[1] == query_selection.view(trace, 6).rank == 7
+    assert r"\mathrm{rank} = 7" in rank.numbers
 
 
 def test_an_anchor_at_the_border_is_explained(trace):
