@@ -134,11 +134,19 @@ def matplotlib_figure(view: WeightsView, theme: str) -> Figure:
 
 def caption(view: WeightsView) -> str:
     """One sentence saying what is seen."""
-    parts = []
-    for query, shares in zip(view.queries, view.by_level, strict=True):
-        level = int(shares.argmax())
-        parts.append(f"query {query} puts most of its weight on {LEVEL_NAMES[level]} ({shares[level]:.0%})")
+    parts = [f"query {q} puts {most(shares)}" for q, shares in zip(view.queries, view.by_level, strict=True)]
     return f"In layer {view.layer + 1} {' and '.join(parts)}."
+
+
+def most(shares: np.ndarray) -> str:
+    """Where most of a weight lies, or more than elsewhere, or as much, in words; told apart by whole percents."""
+    percent = np.round(100 * shares)
+    names = [name for name, share in zip(LEVEL_NAMES, percent, strict=True) if share == percent.max()]
+    if len(names) > 1:
+        return f"equal weight on {', '.join(names[:-1])} and {names[-1]} ({percent.max():.0f}% each)"
+    if percent.max() > 50:
+        return f"most of its weight on {names[0]} ({percent.max():.0f}%)"
+    return f"more weight on {names[0]} ({percent.max():.0f}%) than on any other level"
 
 
 def alt_text(view: WeightsView) -> str:

@@ -51,7 +51,7 @@ def test_a_query_pinned_in_the_canvas_is_the_one_of_all_panels(open_page):
     rest(app)
     query = app.page.get_by_role("spinbutton", name="Selected query").input_value()
     assert f"query={query}" in app.page.url
-    app.page.get_by_text(f"In layer 3 query {query} puts most of its weight").wait_for()
+    app.page.get_by_text(f"In layer 3 query {query} puts ").wait_for()
     app.page.get_by_text(f"heaviest points of query {query} in layer 3").wait_for()
     app.page.get_by_text("The picture is the computation").wait_for()
 

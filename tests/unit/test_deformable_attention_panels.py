@@ -39,6 +39,19 @@ def test_bars_add_up_the_weights_of_both_queries(trace: Trace) -> None:
     assert len(weights.table(view)["query"]) == 2 * (4 + 1)
 
 
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ((0.2, 0.7, 0.1), "most of its weight on S4 (70%)"),
+        ((0.48, 0.3, 0.22), "more weight on S3 (48%) than on any other level"),
+        ((0.334, 0.333, 0.333), "equal weight on S3, S4 and S5 (33% each)"),
+        ((0.1, 0.45, 0.45), "equal weight on S4 and S5 (45% each)"),
+    ],
+)
+def test_only_more_than_half_of_a_weight_is_most_of_it(shares: tuple[float, ...], words: str) -> None:
+    assert weights.most(np.array(shares)) == words
+
+
 def test_a_query_is_not_compared_with_itself(trace: Trace) -> None:
     for compare in (None, 3):
         view = weights.view(trace, 3, 1, compare)
