@@ -9,6 +9,7 @@ import numpy as np
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
 from rtdetr_explained.illustrations.deformable_attention_rebuild import cell_at, cells_read, is_discrete, read_points
+from rtdetr_explained.illustrations.drawing import number
 from rtdetr_explained.tracing.reading import Reading
 from rtdetr_explained.tracing.trace import Trace
 
@@ -220,9 +221,9 @@ def rest(read: PointRead) -> list[tuple[str, str]]:
     """What becomes of the value that was read: name and number."""
     chain = read.chain
     return [
-        (f"value read v, length of {len(read.value)} numbers", f"{np.linalg.norm(read.value):.2f}"),
+        (f"value read v, length of {len(read.value)} numbers", number(float(np.linalg.norm(read.value)))),
         ("× weight A", f"{chain.weight:.4f}"),
-        ("= A·v, length", f"{chain.weight * np.linalg.norm(read.value):.2f}"),
-        (f"sum over head {chain.head}, length", f"{np.linalg.norm(read.head_sum):.2f}"),
+        ("= A·v, length", number(chain.weight * float(np.linalg.norm(read.value)))),
+        (f"sum over head {chain.head}, length", number(float(np.linalg.norm(read.head_sum)))),
         ("this point's part in the sum", signed(read.share_of_head, ".0%")),
     ]
