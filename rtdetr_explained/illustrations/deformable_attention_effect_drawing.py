@@ -26,7 +26,7 @@ def drawing(effects: Effects, theme: str) -> Drawing:
     return Drawing(
         [
             panel("Weight taken", "share of the query's", effects.weight, (0.13, 0.36), None, **shared),
-            panel("Score", "of the class it had", scores, (0.43, 0.68), None, **shared),
+            panel("Change of score", "of the class it had", scores, (0.43, 0.68), None, **shared),
             panel("Box", "1 − IoU · centre moved", lost, (0.73, 0.99), moved, **shared),
         ],
         width=WIDTH,
@@ -57,7 +57,7 @@ def panel(
         marks.append(Bars(rows[at], values[at], color, height=0.68, hover=hover, name=f"{title} {color}"))
     marks.append(Lines(np.zeros(2), np.array([-0.5, n - 0.5]), colors.muted, 1, name=f"{title} zero"))
     for i, value in enumerate(values):
-        form = "+.2f" if title == "Score" and abs(value) >= 0.005 else ".2f"
+        form = "+.2f" if title == "Change of score" and abs(value) >= 0.005 else ".2f"
         word = format(round(float(value), 2) + 0.0, form).replace("-", "−") + (f" · {words[i]}" if words else "")
         # Beside the bar, on the side where there is room.
         marks.append(Text(max(float(value), 0.0), i, word, colors.text, dx=4))
