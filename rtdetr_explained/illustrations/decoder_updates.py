@@ -126,7 +126,7 @@ def drawing(view: Updates, theme: str) -> Drawing:
             panel(
                 view, view.size_change, wide, colors, area_px(HEIGHT, 0.575, 46, 0.995, HEIGHT - 42), [factor],
                 [[signed_factor(value) for value in factor]],
-                "How much their sizes change", "a mark per query; bar: median",
+                "How much their sizes change", "× grows, ÷ shrinks; bar: signed median",
             ),
         ],
         height=HEIGHT,
@@ -216,8 +216,9 @@ def caption(view: Updates) -> str:
     if view.compare is not None:
         beside += f", the diamond query {view.compare}"
     return (
-        f"Layer by layer, the median of all {len(view.scores)} queries moves its centre by {medians} px, and 95 % of "
-        f"them move it by less than {most} px; the median change of size is a factor of {factors}, up or down. "
+        f"Layer by layer, the median of all {len(view.scores)} queries moves its centre by {medians} px, and 95% of "
+        f"them move it by less than {most} px; the median size changes by a factor of {factors} either way, × or ÷. "
+        "The bars of size are signed medians, in which growth and shrinking cancel. "
         f"Marks that stand out are detections above {view.threshold:.2f}; {beside}."
     )
 
@@ -240,8 +241,8 @@ def table(view: Updates) -> dict[str, list]:
         "layer": [i + 1 for _ in groups for i in range(layers)],
         "centre moved, median px": [round(float(x), 2) for _, s in groups for x in s.moved_median_px],
         "centre moved, p95 px": [round(float(x), 2) for _, s in groups for x in s.moved_p95_px],
-        "size factor, median": [round(float(x), 3) for _, s in groups for x in s.factor_median],
-        "size factor, p95": [round(float(x), 3) for _, s in groups for x in s.factor_p95],
+        "size change either way, median": [round(float(x), 3) for _, s in groups for x in s.factor_median],
+        "size change either way, p95": [round(float(x), 3) for _, s in groups for x in s.factor_p95],
     }
 
 
@@ -251,8 +252,8 @@ def summary(view: Updates) -> dict[str, list[str]]:
     columns = {
         "Layer": [str(i + 1) for i in range(len(view.moved_px))],
         "Centre (px)": list(map(distance, every.moved_median_px)),
-        "95 % below": list(map(distance, every.moved_p95_px)),
-        "Size factor": [f"{factor:.2f}" for factor in every.factor_median],
+        "95% below": list(map(distance, every.moved_p95_px)),
+        "Size change, either way": [f"{factor:.2f}" for factor in every.factor_median],
         f"Query {view.query} (px)": list(map(distance, view.moved_px[:, view.query])),
     }
     if view.compare is not None:

@@ -112,7 +112,7 @@ def test_words_and_tables(trace: Trace) -> None:
     table = updates.table(view)
     assert table["over"][::3] == ["all queries", "detections above 0.30", "query 4"]
     np.testing.assert_allclose(table["centre moved, median px"][-3:], view.moved_px[:, 4], atol=0.006)
-    np.testing.assert_allclose(table["size factor, p95"][:3], numbers.factor_p95, atol=6e-4)
+    np.testing.assert_allclose(table["size change either way, p95"][:3], numbers.factor_p95, atol=6e-4)
     assert len({len(column) for column in table.values()}) == 1
     short = updates.summary(view)
     assert short["Query 7 (px)"] == list(map(updates.distance, view.moved_px[:, 7]))
