@@ -209,7 +209,7 @@ def fit(view: ViewState, limits: Limits, best: int, sites: Iterable[str]) -> tup
         value = getattr(view, field)
         if value is not None and value >= count:
             dropped[field] = None
-            notes.append(f"There is no {field} {value} here, they go from 0 to {count - 1}; it was left out.")
+            notes.append(_beyond(field, value, count))
     if view.tensor is not None and view.tensor not in map(any_layer, sites):
         dropped["tensor"] = None
         notes.append(f"There is no tensor {view.tensor} in this model; it was left out.")
@@ -218,6 +218,12 @@ def fit(view: ViewState, limits: Limits, best: int, sites: Iterable[str]) -> tup
         view = dataclasses.replace(view, compare=None)
         notes.append("The query to compare with is the selected one itself; it was left out.")
     return view, notes
+
+
+def _beyond(field: str, value: int, count: int) -> str:
+    if field == "layer":  # which pages count from 1
+        return f"Links count layers from 0: layer={value} is layer {value + 1}, and there are {count}; it was left out."
+    return f"There is no {field} {value} here, they go from 0 to {count - 1}; it was left out."
 
 
 # --- the state of a browser session -----------------------------------------------------------------------------------
