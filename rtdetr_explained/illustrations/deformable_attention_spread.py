@@ -122,11 +122,13 @@ def drawing(view: SpreadView, theme: str) -> Drawing:
             marks.append(Points(x[[q]], y[[q]], color, 12, "diamond", colors.text, hover=[hover_text(view, q)],
                                 ids=np.array([q]), name=name))  # fmt: skip
             ends[q] = color
-    for q, color in ends.items():
-        side: dict[str, Any] = {"align": "left", "dx": 10}
-        if x[q] > (x_range[0] + x_range[1]) / 2:
-            side = {"align": "right", "dx": -10}
-        marks.append(Text(float(x[q]), float(y[q]), f"query {q}", color, dy=10, bold=True, **side))
+    # Queries lie along a rising line: there is room above and left of it for one, below and right of it for the other.
+    for i, q in enumerate(sorted(ends, key=lambda q: -view.ratio[q])):
+        part = (x[q] - x_range[0]) / (x_range[1] - x_range[0])
+        to_left = part > 0.15 if i == 0 else part > 0.85
+        side: dict[str, Any] = {"align": "right", "dx": -9} if to_left else {"align": "left", "dx": 9}
+        side |= {"dy": 11 if i == 0 else -11, "bold": True, "box": colors.background}
+        marks.append(Text(float(x[q]), float(y[q]), f"query {q}", ends[q], **side))
     at = x_range[0] + 0.3 * (x_range[1] - x_range[0])
     for word, ratio, above in (("median", float(np.median(view.ratio)), True), ("untrained", view.untrained, False)):
         shift: dict[str, Any] = {"align": "right", "dx": -6, "dy": 6} if above else {"align": "left", "dx": 6, "dy": -6}

@@ -12,6 +12,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import deformable_attention_discrete as discrete
 from rtdetr_explained.illustrations import deformable_attention_spread as spread
 from rtdetr_explained.illustrations import deformable_attention_weights as weights
+from rtdetr_explained.illustrations.marks import Text
 from rtdetr_explained.model.deformable_attention import DeformableAttention
 from rtdetr_explained.tracing.outcome import Outcome, outcome
 from rtdetr_explained.tracing.trace import Trace
@@ -80,6 +81,18 @@ def test_before_training_points_spread_as_the_layer_starts() -> None:
     shifts = offsets * layer.num_points_scale.numpy()[:, None] * 0.5  # of a box with sides of one
     expected = np.sqrt((shifts**2).sum(-1).mean())
     assert spread.untrained_ratio(4, [2, 4, 3]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_names_of_two_queries_do_not_overlap(trace: Trace) -> None:
+    for compare in range(1, 20):
+        view = spread.view(trace, 0, 1, compare)
+        marks = spread.drawing(view, "light").panels[0].marks
+        one, other = (m for m in marks if isinstance(m, Text) and m.text.startswith("query"))
+        assert {one.text, other.text} == {"query 0", f"query {compare}"}
+        upper, lower = (one, other) if one.dy > other.dy else (other, one)
+        assert upper.dy - lower.dy >= 2 * upper.size
+        above = {name: view.ratio[int(name.split()[1])] for name in (upper.text, lower.text)}
+        assert above[upper.text] >= above[lower.text]
 
 
 def test_every_query_is_drawn_once_and_can_be_clicked(trace: Trace) -> None:
