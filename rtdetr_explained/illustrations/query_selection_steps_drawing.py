@@ -52,7 +52,7 @@ def steps(view: QuerySelectionView, theme: str, height: int, top: int = 0, right
         return area_px(height, left, top + upper, right, top + lower)
 
     return [
-        shares(view, at(0.012, 24, right, 42)),
+        shares(view, colors, at(0.012, 24, right, 42)),
         on_photo(view, at(0.012, 104, 0.37, 304)),
         chain(view, colors, at(0.38, 88, 0.985, 112 + 22 * len(chain_rows(view)))),
         curve(view, colors, at(0.075, 354, 0.585, 496)),
@@ -82,16 +82,24 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks if len(ticks) > 1 else [low, high]
 
 
-def shares(view: QuerySelectionView, area: Extent) -> Panel:
-    """One bar, parted by level."""
+def shares(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
+    """One bar, parted by level; what is too narrow for its words has them below."""
     marks: list[Mark] = []
     left = 0.0
+    below: list[tuple[float, list[str]]] = []  # words of narrow parts beside each other, and where the last one begins
     for name, color, share in zip(LEVEL_NAMES, LEVEL_COLORS, view.share, strict=True):
         hover = [f"{name}: {share:.1%} of the chosen cells"]
         marks.append(Bars(np.array([0.5]), np.array([share]), color, left, 1.0, hover, name))
+        words = f"{name} {share:.0%}"
         if share > 0.1:
-            marks.append(Text(left + share / 2, 0.5, f"{name} {share:.0%}", text_on(color), align="center", bold=True))
+            marks.append(Text(left + share / 2, 0.5, words, text_on(color), align="center", bold=True))
+        else:
+            beside = below.pop()[1] if below and left - below[-1][0] <= 0.1 else []
+            below.append((left, [*beside, words]))
         left += share
+    for at, words in below:
+        align, x = ("left", at) if at < 0.5 else ("right", 1.0)
+        marks.append(Text(x, 0, " · ".join(words), colors.text, align=align, valign="top", dy=-2))
     return Panel(area, Axis((0, 1)), Axis((0, 1)), marks, title=f"Levels of the {view.kept} chosen cells")
 
 
@@ -110,6 +118,7 @@ def on_photo(view: QuerySelectionView, area: Extent) -> Panel:
     ):
         x, y = box_outline(cxcywh_to_xyxy_px(box, view.image_size))
         numbers = ", ".join(f"{axis} {value:{form}}" for axis, value in zip(BOX_AXES, box * size, strict=True))
+        numbers = numbers.replace("-", "−")
         marks.append(Lines(x, y, color, 2, dash, halo=True, hover=[f"{name}: {numbers}"] * len(x), name=name))
     (cell_px, anchor_px, box_px) = boxes
     marks += [
@@ -191,7 +200,7 @@ def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
             Points(rank[at], scores[at], LEVEL_COLORS[level], 5.5, marker, None, hover=hover, ids=queries,
                    name=f"chosen, {name}")
         )  # fmt: skip
-    marks += cuts(view, low, high)
+    marks += cuts(view, colors, low, high)
     here = f"query {view.query} · rank {view.rank}<br>score <b>{view.score:.3f}</b>"
     x, y = np.array([math.log10(view.rank)]), log_scores(np.array([view.score]))
     marks.append(
@@ -202,7 +211,11 @@ def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
         x, y = np.array([math.log10(best.rank)]), log_scores(np.array([best.score]))
         words = [f"best cell of the place: {best.where}<br>rank {best.rank}, score <b>{best.score:.3g}</b>"]
         marks.append(Points(x, y, colors.text, 7, "cross", hover=words, name="place"))
-        marks.append(Text(float(x[0]), float(y[0]), "place", colors.text, valign="top", dx=6, dy=-5))
+        # Right of a falling curve there is room above it; at the top, where it falls slowly, only below it.
+        valign, dy = ("top", -7) if y[0] > low + 0.85 * (high - low) else ("bottom", 4)
+        marks.append(
+            Text(float(x[0]), float(y[0]), "place", colors.text, valign=valign, dx=5, dy=dy, box=colors.background)
+        )
     ticks, ranks = log_ticks(low, high), log_ticks(0, float(rank[-1]))
     return Panel(
         area,
@@ -213,30 +226,20 @@ def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
     )
 
 
-def cuts(view: QuerySelectionView, low: float, high: float) -> list[Mark]:
+def cuts(view: QuerySelectionView, colors: Palette, low: float, high: float) -> list[Mark]:
     """The cut, and that of a re-run."""
-    x = math.log10(view.kept)
-    marks: list[Mark] = [
-        Lines(np.array([x, x]), np.array([low, high]), SELECTED, 1.5, "dash", name="cut"),
-        Text(x, low, f"cut-off {view.cutoff:.2g} at rank {view.kept}", SELECTED, align="right", valign="bottom", dx=-5),
-    ]
-    if view.change is not None:
-        x, after = math.log10(view.change.kept_after), f"re-run: {view.change.cutoff_after:.2g}"
-        right = view.change.kept_after > view.kept or x < 1  # where there is room for the words
-        marks += [
-            Lines(np.array([x, x]), np.array([low, high]), COMPARED, 1.5, "dot", name="cut of the re-run"),
-            Text(
-                x,
-                low,
-                after,
-                COMPARED,
-                align="left" if right else "right",
-                valign="bottom",
-                dx=5 if right else -5,
-                dy=15,
-            ),
-        ]
-    return marks
+    x, ground = math.log10(view.kept), colors.background
+    line: Mark = Lines(np.array([x, x]), np.array([low, high]), SELECTED, 1.5, "dash", name="cut")
+    words = f"cut-off {view.cutoff:.2g} at rank {view.kept}"
+    text: Mark = Text(x, low, words, SELECTED, align="right", valign="bottom", dx=-5, box=ground)
+    if view.change is None:
+        return [line, text]
+    x, words = math.log10(view.change.kept_after), f"re-run: {view.change.cutoff_after:.2g}"
+    right = view.change.kept_after > view.kept or x < 1  # where there is room for the words
+    align, dx = ("left", 5) if right else ("right", -5)
+    again: Mark = Lines(np.array([x, x]), np.array([low, high]), COMPARED, 1.5, "dot", name="cut of the re-run")
+    # Words come after both lines: each of these may run where the words of the other stand.
+    return [line, again, text, Text(x, low, words, COMPARED, align=align, valign="bottom", dx=dx, dy=17, box=ground)]
 
 
 def classes(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:

@@ -1,5 +1,7 @@
 """The steps below the score maps, with a level, a place and a re-run; tables of what is marked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from figure_checks import THEMES, plotly_trace, plotly_traces, plotly_words
@@ -8,10 +10,12 @@ from mark_checks import check_marks
 from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations import query_selection, query_selection_steps
-from rtdetr_explained.illustrations.colors import LEVEL_NAMES
+from rtdetr_explained.illustrations.colors import LEVEL_NAMES, palette
+from rtdetr_explained.illustrations.marks import Lines, Text
 from rtdetr_explained.illustrations.query_selection import QuerySelectionView
 from rtdetr_explained.illustrations.query_selection_change import selection_change
 from rtdetr_explained.illustrations.query_selection_place import place_report
+from rtdetr_explained.illustrations.query_selection_steps_drawing import shares, steps
 from rtdetr_explained.tracing.trace import Trace
 
 
@@ -66,6 +70,34 @@ def test_rare_classes_are_put_together(trace: Trace) -> None:
     assert {"class 0", "class 5", "6 others"} <= words
     assert "class 6" not in words
     assert str(sum(sum(ns) for _, ns in many[6:])) in words
+
+
+@pytest.mark.parametrize(
+    ("counts", "below"),
+    [
+        ((62, 34, 4), ["S5 4%"]),
+        ((96, 2, 2), ["S4 2% · S5 2%"]),
+        ((5, 90, 5), ["S3 5%", "S5 5%"]),
+        ((40, 30, 30), []),
+    ],
+)
+def test_every_level_has_its_share_written_also_where_its_bar_is_narrow(
+    trace: Trace, counts: tuple[int, ...], below: list[str]
+) -> None:
+    levels = np.repeat([0, 1, 2], counts)
+    view = replace(query_selection.view(trace), sorted_levels=levels, kept=100)
+    texts = [mark for mark in shares(view, palette("light"), (0, 0, 1, 1)).marks if isinstance(mark, Text)]
+    assert [text.text for text in texts if text.valign == "top"] == below
+    assert sum(text.text.count("%") for text in texts) == 3
+
+
+def test_words_on_the_curve_stand_on_a_ground(full: QuerySelectionView) -> None:
+    panel = next(panel for panel in steps(full, "light", 536) if panel.title == "All scores, best first")
+    words = [mark for mark in panel.marks if isinstance(mark, Text)]
+    assert len(words) == 3
+    assert all(text.box for text in words)
+    last_line = max(i for i, mark in enumerate(panel.marks) if isinstance(mark, Lines))
+    assert all(i > last_line for i, mark in enumerate(panel.marks) if mark in words)
 
 
 def test_a_level_alone(trace: Trace) -> None:
