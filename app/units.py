@@ -6,8 +6,9 @@ TITLES = {"px": "pixels", "image": "0..1"}
 
 
 def length(value: float, unit: str) -> str:
-    """A length or coordinate without its unit: whole pixels, or three decimals."""
-    return f"{value:.0f}" if unit == "px" else f"{value:.3f}"
+    """A length or coordinate without its unit: whole pixels, or three decimals; with a true minus sign."""
+    digits = 0 if unit == "px" else 3
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # no minus before a zero
 
 
 def place(xy: tuple[float, float], unit: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtdetr_explained.illustrations.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
-from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.illustrations.drawing import box_text, cxcywh_to_xyxy_px, soft_photo
 from rtdetr_explained.illustrations.marks import (
     Axis,
     Bars,
@@ -127,9 +127,7 @@ def refinement(view: DecoderView) -> Panel:
         x, y = box_outline(box)
         dash = "dot" if i == 0 else "solid" if i == last else "dash"
         strength = i / last
-        hover = [
-            f"{step}: {box[0]:.0f}, {box[1]:.0f} – {box[2]:.0f}, {box[3]:.0f} px<br>score <b>{score:.2f}</b>"
-        ] * len(x)
+        hover = [f"{step}: {box_text(box)} px<br>score <b>{score:.2f}</b>"] * len(x)
         marks.append(
             Lines(x, y, SELECTED, 1.5 + 1.5 * strength, dash, 0.6 + 0.4 * strength, halo=True, hover=hover, name=step)
         )

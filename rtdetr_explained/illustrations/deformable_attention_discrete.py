@@ -21,7 +21,7 @@ from rtdetr_explained.illustrations.colors import (
 from rtdetr_explained.illustrations.deformable_attention_chain import by_weight, level_of_points
 from rtdetr_explained.illustrations.deformable_attention_effect import Change, change, iou
 from rtdetr_explained.illustrations.deformable_attention_rebuild import cells_read, is_discrete
-from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.illustrations.drawing import LEVEL_MARKERS, box_text, cxcywh_to_xyxy_px, soft_photo
 from rtdetr_explained.illustrations.marks import (
     Axis,
     Drawing,
@@ -230,7 +230,7 @@ def rows(view: DiscreteView) -> dict[str, tuple[str, str]]:
         return (used, other) if first else (other, used)
 
     found = view.change
-    boxes = ["{:.0f}, {:.0f} – {:.0f}, {:.0f}".format(*box) for box in (found.box_before_px, found.box_after_px)]
+    boxes = [box_text(box.tolist()) for box in (found.box_before_px, found.box_after_px)]
     return {
         f"cells read by query {view.query}": (f"{view.cells_of_query[0]:,}", f"{view.cells_of_query[1]:,}"),
         "cells read by all queries": (f"{view.cells_of_all[0]:,}", f"{view.cells_of_all[1]:,}"),

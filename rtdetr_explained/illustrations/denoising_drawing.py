@@ -15,7 +15,7 @@ from rtdetr_explained.illustrations.colors import (
     Palette,
     palette,
 )
-from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.illustrations.drawing import box_text, cxcywh_to_xyxy_px, soft_photo
 from rtdetr_explained.illustrations.marks import (
     Axis,
     Drawing,
@@ -61,9 +61,7 @@ def boxes_mark(
     corners = cxcywh_to_xyxy_px(boxes, view.image_size)
     x, y = box_outline(corners)
     hover = [
-        f"{name}: object {i + 1}, {view.names[i]}<br>{c[0]:.0f}, {c[1]:.0f} – {c[2]:.0f}, {c[3]:.0f} px"
-        for i, c in enumerate(corners)
-        for _ in range(6)
+        f"{name}: object {i + 1}, {view.names[i]}<br>{box_text(c)} px" for i, c in enumerate(corners) for _ in range(6)
     ]
     return Lines(x, y, color, width, dash, halo=dash == "solid", hover=hover, name=name)
 

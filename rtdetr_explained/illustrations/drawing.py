@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +79,12 @@ def number(value: float) -> str:
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.2e}".replace("-", "−")
     return f"{float(f'{value:.3g}'):,}".removesuffix(".0").replace("-", "−")
+
+
+def box_text(box_px: Iterable[float]) -> str:
+    """Two corners in whole pixels, such as "254, −1 – 280, 38"."""
+    x0, y0, x1, y1 = (f"{round(value) + 0:.0f}".replace("-", "−") for value in box_px)
+    return f"{x0}, {y0} – {x1}, {y1}"
 
 
 # ---------------------------------------------------------------- photos

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app import state
+from app import state, units
 from app.state import Limits, ViewState, fit, from_params, to_params
 
 EVERYTHING = ViewState(
@@ -136,6 +136,26 @@ def test_indices_that_the_trace_does_not_have_are_dropped():
     assert [note.split()[3] for note in notes] == ["compare", "level", "point"]
     last = ViewState(query=99, compare=98, level=2, point=95, channel=127)
     assert fit(last, LIMITS, best=0, sites=SITES) == (last, [])
+
+
+def test_a_layer_beyond_the_last_is_told_as_links_and_pages_count():
+    view, notes = fit(ViewState(layer=3), LIMITS, best=0, sites=SITES)
+    assert view.layer is None
+    assert notes == ["Links count layers from 0: layer=3 is layer 4, and there are 3; it was left out."]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (-1.2, "px", "−1"),
+        (-0.3, "px", "0"),
+        (12.6, "px", "13"),
+        (-0.0314, "image", "−0.031"),
+        (-0.0002, "image", "0.000"),
+    ],
+)
+def test_lengths_have_a_true_minus_sign(value, unit, text):
+    assert units.length(value, unit) == text
 
 
 def test_a_tensor_is_named_without_its_layer():

@@ -17,6 +17,10 @@ def test_boxes_become_pixel_corners() -> None:
     np.testing.assert_allclose(drawing.cxcywh_to_xyxy_px(boxes, (200, 100)), [[0, 0, 200, 100], [40, 40, 60, 60]])
 
 
+def test_corners_are_written_with_true_minus_signs() -> None:
+    assert drawing.box_text((254.4, -1.2, 279.6, -0.3)) == "254, −1 – 280, 0"
+
+
 def test_labels_stay_in_the_image_and_off_each_other() -> None:
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 300, (40, 2))
