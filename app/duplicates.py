@@ -70,7 +70,7 @@ def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
             "iou": st.column_config.NumberColumn("IoU", format="%.2f", width=48, help="With the selected query's box"),
             "score": st.column_config.NumberColumn("Score", format="%.2f", width=52),
             "gives": st.column_config.NumberColumn(
-                "To winner", format="%.1f %%", help=f"Share of its self-attention in layer {group.layer + 1}"
+                "To winner", format="%.1f%%", help=f"Share of its self-attention in layer {group.layer + 1}"
             ),
         },
     )
@@ -91,15 +91,9 @@ def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:
     removal = decoder_duplicates.removal(
         group, trace, models.rerun_of(view, trace, (edits.drop_query(query=group.winner),))
     )
+    before, after, change = decoder_duplicates.thousandths(removal)
     st.dataframe(
-        pd.DataFrame(
-            {
-                "query": removal.members,
-                "before": removal.before,
-                "after": removal.after,
-                "change": (removal.after - removal.before).round(2) + 0.0,  # no minus before a zero
-            }
-        ),
+        pd.DataFrame({"query": removal.members, "before": before, "after": after, "change": change}),
         hide_index=True,
         row_height=ROW_PX,
         height=min(ROW_PX * (len(removal.members) + 1) + 4, 228),
@@ -107,9 +101,9 @@ def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:
         alt=f"Scores of the duplicates with and without query {removal.dropped}",
         column_config={
             "query": st.column_config.NumberColumn("Query", width=50),
-            "before": st.column_config.NumberColumn("Score", format="%.2f"),
-            "after": st.column_config.NumberColumn(f"Without {removal.dropped}", format="%.2f"),
-            "change": st.column_config.NumberColumn("Change", format="%+.2f"),
+            "before": st.column_config.NumberColumn("Score", format="%.3f"),
+            "after": st.column_config.NumberColumn(f"Without {removal.dropped}", format="%.3f"),
+            "change": st.column_config.NumberColumn("Change", format="%+.3f"),
         },
     )
     st.caption(plain(decoder_duplicates.removal_words(removal)))

@@ -189,18 +189,24 @@ def caption(view: Duplicates) -> str:
 
 def removal_words(removal: Removal) -> str:
     """The measured change in a sentence."""
-    best = int(np.argmax(removal.after))
-    change = round(float(removal.after[best] - removal.before[best]), 2) + 0.0  # no minus before a zero
+    _, after, change = thousandths(removal)
+    best = int(np.argmax(after))
     control = (
         ""
         if np.isnan(removal.elsewhere)
-        else f" For comparison, the scores of all other queries changed by {removal.elsewhere:.3f} (median; 95 % by "
+        else f" For comparison, the scores of all other queries changed by {removal.elsewhere:.3f} (median; 95% by "
         f"less than {removal.elsewhere_p95:.3f})."
     )
     return (
         f"Without query {removal.dropped}, the best of its duplicates is query {removal.members[best]} with "
-        f"{removal.after[best]:.2f} ({change:+.2f}).{control}"
+        f"{after[best]:.3f} ({change[best]:+.3f}).{control}".replace("-", "−")
     )
+
+
+def thousandths(removal: Removal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores before and after with three decimals, and their difference, so that what is written adds up."""
+    before, after = (scores.astype(float).round(3) for scores in (removal.before, removal.after))
+    return before, after, (after - before).round(3) + 0.0  # no minus before a zero
 
 
 def alt_text(view: Duplicates) -> str:

@@ -93,7 +93,10 @@ def test_without_the_winner(detector: Detector, trace: Trace, crowded: Trace) ->
     assert removal.elsewhere_p95 == pytest.approx(np.percentile(change, 95), abs=1e-6)
     words = duplicates.removal_words(removal)
     assert f"Without query {group.winner}" in words
-    assert f"{removal.after.max():.2f}" in words
+    assert f"{removal.after.max():.3f}" in words
+    before, after, change = duplicates.thousandths(removal)
+    np.testing.assert_allclose(before + change, after, atol=1e-9)
+    np.testing.assert_allclose(after, removal.after, atol=6e-4)
     assert f"{removal.elsewhere:.3f}" in words
 
 
