@@ -138,7 +138,7 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
                 "shape": shape,
                 "what": what,
                 "share": ms / total,
-                "percent": f"{100 * ms / total:.0f} %" if ms else "",
+                "percent": f"{100 * ms / total:.0f}%" if ms else "",
                 "hint": _hint(shape, what, ms, total),
                 "link": _LINKS.get(name, "flow"),
             }
@@ -150,7 +150,7 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
 
 def _hint(shape: str, what: str, ms: float, total: float) -> str:
     """What leaves the stage and the time it took, read by screen readers with the link and shown under the pointer."""
-    time = f"{ms:.1f} ms, {100 * ms / total:.0f} % of the pass over this image" if ms else ""
+    time = f"{ms:.1f} ms, {100 * ms / total:.0f}% of the pass over this image" if ms else ""
     return "; ".join(filter(None, (f"Out: {shape} {what}".strip() if what else shape, time)))
 
 

@@ -35,7 +35,7 @@ def show(view: Selected, trace: Trace) -> None:
     st.table(rest, border="horizontal", hide_index=True, alt="From the value that is read to the head's sum")
     st.caption(
         "The part in the sum is derived: A v·s / s·s, where s is the head's sum. The parts of all its points add up to "
-        "100 %; a point against the sum has a negative one."
+        "100%; a point against the sum has a negative one."
     )
 
 

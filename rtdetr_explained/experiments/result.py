@@ -49,7 +49,7 @@ def caption(result: Result) -> str:
             f"{losses[1]:.2f} without; the denoising queries' own loss is not in it.",
             f"From one epoch ({settings['images'] // settings['epochs']:,} images) to the next, {changes[0]:.2f} "
             f"tokens per image with and {changes[1]:.2f} without denoising changed the object that they are matched "
-            f"to, {share[0]:.0f} % and {share[1]:.0f} % of the {most:.1f} possible (DN-DETR's instability, mean of all "
+            f"to, {share[0]:.0f}% and {share[1]:.0f}% of the {most:.1f} possible (DN-DETR's instability, mean of all "
             "epochs from the second on).",
             f"A training step took {ms[0]:.0f} ms per image with and {ms[1]:.0f} ms without (medians).",
             "One seed, so chance has a part in every difference.",

@@ -86,7 +86,7 @@ def test_the_caption_says_what_was_measured(result: Result):
     assert "had reached the other's end after 1,600 images" in text
     assert "is 4.50 with and 7.00 without" in text
     assert "3.00 tokens per image with and 5.50 without" in text
-    assert "30 % and 55 % of the 10.0 possible" in text
+    assert "30% and 55% of the 10.0 possible" in text
     assert "150 ms per image with and 100 ms without" in text
 
 

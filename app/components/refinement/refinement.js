@@ -178,7 +178,7 @@ function createPlayer(root) {
   function mostHeard(layer) {
     const words = mostAttended(model, layer).slice(0, 2).map((q) => {
       const percent = (100 * model.attention[layer * model.queries + q]).toFixed(1)
-      return `query ${q} ${model.duplicates.includes(q) ? "on the same object " : ""}(${percent} %)`
+      return `query ${q} ${model.duplicates.includes(q) ? "on the same object " : ""}(${percent}%)`
     })
     return words.join(" and ") || "no other query"
   }
@@ -292,7 +292,7 @@ function createPlayer(root) {
       const share = model.attention[layer * model.queries + hovered]
       const score = model.scores[step * model.queries + hovered].toFixed(2)
       const lines = [`query ${hovered} · ${model.names[model.labels[hovered]]} ${score}${model.derived[step] ? " (derived)" : ""}`]
-      lines.push(`${(100 * share).toFixed(1)} % of query ${model.query}’s attention in layer ${layer + 1}`)
+      lines.push(`${(100 * share).toFixed(1)}% of query ${model.query}’s attention in layer ${layer + 1}`)
       if (model.duplicates.includes(hovered)) lines.push(`ends on the same object as query ${model.query}`)
       tip.replaceChildren(...lines.map((line) => element("div", {}, line)))
       const frameBox = photo.parentElement.getBoundingClientRect()
