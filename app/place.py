@@ -23,7 +23,7 @@ from rtdetr_explained.tracing.trace import Trace
 
 def report_of(view: Selected, trace: Trace) -> PlaceReport | None:
     """The report of the place in view, if there is one."""
-    return None if view.place is None else place_report(trace, *view.place)
+    return None if view.place is None else place_report(trace, *view.place, view.unit)
 
 
 def show(view: Selected, data: QuerySelectionView) -> None:
@@ -44,6 +44,7 @@ def show(view: Selected, data: QuerySelectionView) -> None:
         st.markdown(plain(with_other_cut(report, data.change.kept_after, data.change.cutoff_after)))
     st.markdown(plain(around(report)))
     listed = pd.DataFrame(queries_table(report))
+    listed["away"] = listed["away"].map(lambda away: units.length(away, view.unit) + unit)
     st.dataframe(
         listed,
         hide_index=True,
@@ -54,11 +55,11 @@ def show(view: Selected, data: QuerySelectionView) -> None:
         selection_mode="single-row",
         alt="Queries at or near the place; selecting a row selects its query",
         column_config={
-            "query": st.column_config.NumberColumn("Query", width=50),
-            "ends as": st.column_config.TextColumn("Ends as", width=92, help="Its class and score after the decoder"),
-            "away": st.column_config.NumberColumn("Away (px)", format="%.0f", width=66, help="From its cell's centre"),
-            "holds the place": st.column_config.CheckboxColumn("Box holds it", width=80),
-            "comes from": st.column_config.TextColumn("Comes from", width=150),
+            "query": st.column_config.NumberColumn("Query", width=48),
+            "ends as": st.column_config.TextColumn("Ends as", width=88, help="Its class and score after the decoder"),
+            "away": st.column_config.TextColumn("Away", width=52, help="From its cell's centre"),
+            "holds": st.column_config.CheckboxColumn("Holds", width=48, help="Whether its final box holds the place"),
+            "cell": st.column_config.TextColumn("Cell", width=74, help="Level, row and column of where it comes from"),
         },
     )
     st.button(

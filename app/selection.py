@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -12,18 +13,18 @@ from app.state import Selected
 from app.text import plain
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.colors import LEVEL_NAMES
-from rtdetr_explained.illustrations.query_selection_change import SelectionChange, selection_change, summary, table
+from rtdetr_explained.illustrations.query_selection_change import (
+    METHOD_WORDS,
+    SelectionChange,
+    selection_change,
+    summary,
+    table,
+)
 from rtdetr_explained.tracing import edits
 from rtdetr_explained.tracing.trace import Trace
 
 MOST = 2  # times the model's own number of queries; attention among queries grows with the square of it
-NUMBERS = {
-    "score before": ".2f",
-    "score after": ".2f",
-    "box moved (px)": ".1f",
-    "query before": ".0f",
-    "query after": ".0f",
-}
+BOTH_RUNS = {"score": ".2f", "query": ".0f"}
 RELEASE = {"queries": None, "selection": None}
 
 
@@ -81,7 +82,7 @@ def controls(view: Selected, trace: Trace) -> None:
             "Chosen by",
             list(state.METHODS),
             required=True,
-            format_func={"default": "best class", "one2many": "cell and class"}.__getitem__,
+            format_func=METHOD_WORDS.__getitem__,
             help="Best class: every cell counts with its best class, once (default). Cell and class: all pairs are "
             "ranked, so that one cell can give several queries (one2many).",
             **state.bind("selection", view.selection or method),
@@ -133,23 +134,24 @@ def show(change: SelectionChange) -> None:
     st.markdown("#### Detections after the re-run")
     if change.detections:
         rows = pd.DataFrame(table(change))
-        for column, form in NUMBERS.items():
-            rows[column] = rows[column].map(lambda value, form=form: "–" if pd.isna(value) else format(value, form))
+        rows["moved"] = rows["box moved (px)"].map(_number(".1f"))
+        for what, form in BOTH_RUNS.items():
+            before, after = (rows[f"{what} {when}"].map(_number(form)) for when in ("before", "after"))
+            rows[what] = before + " → " + after
         st.dataframe(
             rows,
             hide_index=True,
             row_height=32,
             height=min(32 * (len(rows) + 1) + 4, 250),
             alt=f"{len(rows)} detections of both runs, those that differ first",
+            column_order=["change", "class", "score", "moved", "query", "cell"],
             column_config={
-                "change": st.column_config.TextColumn("Change", width=80),
-                "class": st.column_config.TextColumn("Class", width=74),
-                "score before": st.column_config.TextColumn("Score", width=52),
-                "score after": st.column_config.TextColumn("→", width=52, help="In the re-run"),
-                "box moved (px)": st.column_config.TextColumn("Moved (px)", width=76),
-                "query before": st.column_config.TextColumn("Query", width=52),
-                "query after": st.column_config.TextColumn("→", width=44, help="Its number in the re-run"),
-                "cell": st.column_config.TextColumn("Cell", width=140),
+                "change": st.column_config.TextColumn("Change", width=126),
+                "class": st.column_config.TextColumn("Class", width=84),
+                "score": st.column_config.TextColumn("Score", width=92, help="Before, and in the re-run"),
+                "moved": st.column_config.TextColumn("Moved (px)", width=80),
+                "query": st.column_config.TextColumn("Query", width=76, help="Its number before, and in the re-run"),
+                "cell": st.column_config.TextColumn("Cell", width=84, help="Level, row and column"),
             },
         )
     else:
@@ -158,3 +160,7 @@ def show(change: SelectionChange) -> None:
         "Matched by cell and class, not by the number of the query. “Object kept” means that another cell still gives "
         "it. Only this comparison, the maps and the curve show the re-run; everything else is the untouched pass."
     )
+
+
+def _number(form: str) -> Callable[[float | None], str]:
+    return lambda value: "–" if pd.isna(value) else format(value, form)

@@ -25,10 +25,10 @@ def see() -> None:
     left, right = st.columns([2, 1], gap="medium")
     with left:
         figures.show("query_selection", query_selection_steps, data, selects="query")
-    with right:
         if change is not None:
             selection.show(change)
             controls.threshold(view)
+    with right:
         inspector.show(view, trace)
 
 

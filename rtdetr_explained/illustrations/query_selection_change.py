@@ -13,6 +13,7 @@ from rtdetr_explained.tracing.trace import Detection, Trace
 
 AGAIN = ("query_selection", "decoder", "deformable_attention")  # the stages that run again
 SAME_OBJECT = 0.5  # IoU from which two boxes of one class are the same object
+METHOD_WORDS = {"default": "best class", "agnostic": "best class", "one2many": "cell and class"}
 SEEN_SCORE, SEEN_PX = 0.005, 0.5  # smaller changes do not show in the numbers on the page
 
 
@@ -125,7 +126,7 @@ def detection_changes(
             DetectionChange(
                 kind=kind,
                 token=token,
-                where=every.place(token),
+                where=every.short_place(token),
                 class_name=before.class_names[label],
                 query_before=one.query if one else None,
                 query_after=other.query if other else None,
@@ -165,22 +166,31 @@ def summary(change: SelectionChange) -> str:
     """The change in two sentences."""
     settings = []
     if change.queries_after != change.queries_before:
-        settings.append(f"{change.queries_after} queries instead of {change.queries_before}")
-    if change.method_after != change.method_before:
-        settings.append(f"“{change.method_after}” instead of “{change.method_before}”")
-    repeated = change.queries_after - change.kept_after
-    twice = f" ({repeated} of the {change.queries_after} queries are a cell's second or later)" if repeated else ""
+        settings.append(f"{plural(change.queries_after, 'query', 'queries')} instead of {change.queries_before}")
+    chosen_by = METHOD_WORDS[change.method_after]
+    if chosen_by != METHOD_WORDS[change.method_before]:
+        settings.append(f"chosen by “{chosen_by}” instead of “{METHOD_WORDS[change.method_before]}”")
+    second = change.queries_after - change.kept_after
+    twice = f" ({second} of the {change.queries_after} queries: a cell's second or later)" if second else ""
+    shared = change.count("changed") + change.count("same")
+    after = detections(change.detections_after, shared + change.count("gained"))
+    before = detections(change.detections_before, shared + change.count("lost"))
     return (
-        f"With {' and '.join(settings) or 'the same settings'}: {plural(len(change.gained), 'cell')} gained and "
-        f"{len(change.lost)} lost{twice}. Detections above {change.threshold:.2f}: {change.detections_after} instead "
-        f"of {change.detections_before}; by cell and class {change.count('lost')} lost, {change.count('gained')} "
-        f"gained, {change.count('changed')} changed, {change.count('same')} the same."
+        f"With {', '.join(settings) or 'the same settings'}: {plural(len(change.gained), 'cell')} gained and "
+        f"{len(change.lost)} lost{twice}. Detections above {change.threshold:.2f}: {after} instead of {before}; each "
+        f"cell and class once, {change.count('lost')} lost, {change.count('gained')} gained, "
+        f"{change.count('changed')} changed, {change.count('same')} the same."
     )
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 cell", "2 cells"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def detections(count: int, once: int) -> str:
+    """How many there are in all, and how many of them repeat the cell and class of a better one."""
+    return f"{count}" if count == once else f"{count} ({count - once} of them repeated)"
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """ "1 cell", "2 cells", "2 queries"."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
 def table(change: SelectionChange) -> dict[str, list]:

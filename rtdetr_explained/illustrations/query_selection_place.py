@@ -39,13 +39,14 @@ class CellReport:
 
 @dataclass(frozen=True)
 class QueryReport:
-    """A query near the place or covering it, with its final class and score; distance to the cell's centre in px."""
+    """A query near the place or covering it, with its final class and score; `away` is how far its cell's centre is."""
 
     query: int
     where: str
+    cell: str
     class_name: str
     score: float
-    distance_px: float
+    away: float
     covers: bool
 
 
@@ -53,7 +54,8 @@ class QueryReport:
 class PlaceReport:
     """What stands at a place (x, y in 0..1 of the image): the cells of S3, S4 and S5 and the queries around.
 
-    `covering` are the best of the `num_covering` queries whose final box holds the place, best score first.
+    `covering` are the best of the `num_covering` queries whose final box holds the place, best score first. Lengths are
+    in pixels of the photo where `unit` is "px", else in 0..1 of its width and height.
     """
 
     place: tuple[float, float]
@@ -65,6 +67,7 @@ class PlaceReport:
     nearest: QueryReport
     covering: tuple[QueryReport, ...]
     num_covering: int
+    unit: str = "px"
 
     @property
     def best(self) -> CellReport:
@@ -77,7 +80,7 @@ class PlaceReport:
         return tuple(sorted(query for cell in self.cells for query in cell.queries))
 
 
-def place_report(trace: Trace, x: float, y: float) -> PlaceReport:
+def place_report(trace: Trace, x: float, y: float, unit: str = "px") -> PlaceReport:
     """The report of a place in 0..1 of the image. Raises InputError for a place outside of it."""
     every = tokens(trace)
     width, height = trace.image_size
@@ -99,16 +102,18 @@ def place_report(trace: Trace, x: float, y: float) -> PlaceReport:
             )
         )
     centres = every.centre(trace.token_indices)  # Q 2
-    distances = np.linalg.norm((centres - (x, y)) * (width, height), axis=1)
+    apart_px = np.linalg.norm((centres - (x, y)) * (width, height), axis=1)
+    away = apart_px if unit == "px" else np.linalg.norm(centres - (x, y), axis=1)
     covers = np.all(np.abs(trace.boxes[:, :2] - (x, y)) <= trace.boxes[:, 2:] / 2, axis=1)
 
     def report(query: int) -> QueryReport:
         return QueryReport(
             query=query,
             where=every.place(int(trace.token_indices[query])),
+            cell=every.short_place(int(trace.token_indices[query])),
             class_name=trace.class_names[trace.labels[query]],
             score=float(trace.scores[query]),
-            distance_px=float(distances[query]),
+            away=float(away[query]),
             covers=bool(covers[query]),
         )
 
@@ -121,9 +126,10 @@ def place_report(trace: Trace, x: float, y: float) -> PlaceReport:
         total=len(every.scores),
         kept=every.kept,
         cutoff=every.cutoff,
-        nearest=report(int(distances.argmin())),
+        nearest=report(int(apart_px.argmin())),
         covering=tuple(report(int(query)) for query in around[:COVERING]),
         num_covering=len(around),
+        unit=unit,
     )
 
 
@@ -160,18 +166,16 @@ def around(report: PlaceReport) -> str:
         text = ""
     else:
         holds = "holds" if near.covers else "does not hold"
-        text = (
-            f"The nearest is query {near.query} ({near.where}), {near.distance_px:.0f} px away; its final box {holds} "
-            "this place. "
-        )
+        away = f"{near.away:.0f} px" if report.unit == "px" else f"{near.away:.3f} of the image"
+        text = f"The nearest is query {near.query} ({near.where}), {away} away; its final box {holds} this place. "
     if not report.covering:
         return text + "No final box holds this place."
     first = report.covering[0]
-    count = (
-        f"The final boxes of {report.num_covering} queries hold" if report.num_covering > 1 else "One final box holds"
-    )
-    which = "the best is" if report.num_covering > 1 else "it is that of"
-    return f"{text}{count} this place; {which} query {first.query}, “{first.class_name}” {first.score:.2f}."
+    named = f"query {first.query}, “{first.class_name}” {first.score:.2f}"
+    if report.num_covering == 1:
+        return f"{text}One final box holds this place; it is that of {named}."
+    listed = f" The best {COVERING} of the {report.num_covering} are listed." if report.num_covering > COVERING else ""
+    return f"{text}The final boxes of {report.num_covering} queries hold this place; the best is {named}.{listed}"
 
 
 def with_other_cut(report: PlaceReport, kept: int, cutoff: float) -> str:
@@ -203,7 +207,7 @@ def queries_table(report: PlaceReport) -> dict[str, list]:
     return {
         "query": [row.query for row in rows],
         "ends as": [f"{row.class_name} {row.score:.2f}" for row in rows],
-        "away": [row.distance_px for row in rows],
-        "holds the place": [row.covers for row in rows],
-        "comes from": [row.where for row in rows],
+        "away": [row.away for row in rows],
+        "holds": [row.covers for row in rows],
+        "cell": [row.cell for row in rows],
     }

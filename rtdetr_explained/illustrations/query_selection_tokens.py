@@ -61,6 +61,10 @@ class Tokens:
         """Where a token lies, in words."""
         return f"{LEVEL_NAMES[self.levels[token]]}, row {self.rows[token]}, column {self.cols[token]}"
 
+    def short_place(self, token: int) -> str:
+        """Level, row and column, for narrow tables."""
+        return f"{LEVEL_NAMES[self.levels[token]]} ({self.rows[token]}, {self.cols[token]})"
+
     def fate(self, token: int) -> str:
         """What became of a token, in a few words."""
         if self.times[token]:

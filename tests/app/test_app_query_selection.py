@@ -91,7 +91,7 @@ def test_a_place_with_a_query_names_it_and_can_be_cleared(open_app):
 
 def test_a_row_of_the_queries_around_selects_one(open_app):
     at = open_app(SLUG, place="0.5,0.5")
-    table = next(frame for frame in at.dataframe if "holds the place" in frame.value.columns)
+    table = next(frame for frame in at.dataframe if "holds" in frame.value.columns)
     query = int(table.value["query"].iloc[0])
     pick(at, table, [0])
     assert not at.exception
@@ -129,8 +129,8 @@ def test_choosing_cell_and_class_repeats_cells(open_app):
     at.get_by_key("control_selection").set_value("one2many").run()
     assert not at.exception
     assert at.query_params == {"selection": "one2many"}
-    assert "“one2many” instead of “default”" in said(at)
-    assert "are a cell's second or later" in said(at)
+    assert "chosen by “cell and class” instead of “best class”" in said(at)
+    assert "a cell's second or later" in said(at)
     at.get_by_key("control_selection").set_value("default").run()
     assert at.query_params == {}
     assert at.session_state["view"].selection is None

@@ -1,5 +1,7 @@
 """Two runs of query selection compared, against the traces."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,10 +69,22 @@ def test_pairs_of_cell_and_class_repeat_cells(detector: Detector, trace: Trace) 
     assert change.kept_after < change.queries_after == 120
     repeated = 120 - change.kept_after
     text = summary(change)
-    assert "With 120 queries instead of 20 and “one2many” instead of “default”" in text
-    assert f"{repeated} of the 120 queries are a cell's second or later" in text
+    assert "With 120 queries instead of 20, chosen by “cell and class” instead of “best class”" in text
+    assert f"{repeated} of the 120 queries: a cell's second or later" in text
     assert change.detections_after == len(after.detections(THRESHOLD))
-    assert f": {change.detections_after} instead of {change.detections_before}; by cell and class" in text
+    assert f": {change.detections_after} instead of {change.detections_before}" in text
+
+
+def test_repeated_detections_are_told_so_that_the_numbers_add_up(detector: Detector, trace: Trace) -> None:
+    change = selection_change(trace, detector.rerun(trace, [edits.set_queries(1)]), THRESHOLD)
+    text = summary(change)
+    assert text.startswith("With 1 query instead of 20: ")
+    assert "repeated" not in text
+    more = replace(change, detections_after=change.detections_after + 5, detections_before=change.detections_before + 1)
+    expected = (
+        f": {more.detections_after} (5 of them repeated) instead of {more.detections_before} (1 of them repeated);"
+    )
+    assert expected in summary(more)
 
 
 def test_times_are_those_of_the_traces(detector: Detector, trace: Trace) -> None:
@@ -108,3 +122,4 @@ def test_overlap_of_boxes() -> None:
 
 def test_numbers_of_things() -> None:
     assert [plural(n, "cell") for n in (0, 1, 2, 1200)] == ["0 cells", "1 cell", "2 cells", "1,200 cells"]
+    assert [plural(n, "query", "queries") for n in (1, 2)] == ["1 query", "2 queries"]

@@ -43,7 +43,7 @@ def test_the_cell_of_a_query_tells_it(trace: Trace, query: int) -> None:
     assert cell.valid
     np.testing.assert_allclose(cell.anchor, origin.anchor)
     assert cell.score == sigmoid(trace["query_selection.scores"].array)[origin.token]
-    assert report.nearest.distance_px == pytest.approx(0, abs=1e-3)
+    assert report.nearest.away == pytest.approx(0, abs=1e-3)
     assert report.place_px == (pytest.approx(150 * x), pytest.approx(100 * y))
     assert "here, from" in answer(report)
     assert "nearest" not in around(report)
@@ -62,8 +62,19 @@ def test_a_place_without_a_query_says_why(trace: Trace) -> None:
     centres = tokens(trace).centre(trace.token_indices)
     distances = np.linalg.norm((centres - report.place) * trace.image_size, axis=1)
     assert report.nearest.query == distances.argmin()
-    assert report.nearest.distance_px == pytest.approx(distances.min())
+    assert report.nearest.away == pytest.approx(distances.min())
     assert f"The nearest is query {report.nearest.query} " in around(report)
+    assert f"{distances.min():.0f} px away" in around(report)
+
+
+def test_lengths_follow_the_unit(trace: Trace) -> None:
+    px = empty_place(trace)
+    image = place_report(trace, *px.place, "image")
+    centres = tokens(trace).centre(trace.token_indices[[image.nearest.query]])
+    assert image.nearest.query == px.nearest.query
+    assert image.nearest.away == pytest.approx(np.linalg.norm(centres - image.place))
+    assert f"{image.nearest.away:.3f} of the image away" in around(image)
+    assert queries_table(image)["away"][0] == image.nearest.away
 
 
 def test_queries_whose_final_box_holds_the_place(trace: Trace) -> None:
@@ -91,7 +102,12 @@ def test_one_two_or_no_final_boxes_are_put_into_words(trace: Trace) -> None:
     assert "One final box holds this place; it is that of query" in around(
         replace(report, covering=(one,), num_covering=1)
     )
-    assert "The final boxes of 2 queries hold" in around(replace(report, covering=(one, one), num_covering=2))
+    two = around(replace(report, covering=(one, one), num_covering=2))
+    assert "The final boxes of 2 queries hold" in two
+    assert "listed" not in two
+    seven = around(replace(report, covering=(one, one, one), num_covering=7))
+    assert "The final boxes of 7 queries hold" in seven
+    assert seven.endswith("The best 3 of the 7 are listed.")
 
 
 def test_a_cell_of_several_queries_names_them(detector: Detector, trace: Trace) -> None:
