@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -162,5 +163,5 @@ def show(change: SelectionChange) -> None:
     )
 
 
-def _number(form: str) -> Callable[[float | None], str]:
+def _number(form: str) -> Callable[[Any], str]:
     return lambda value: "–" if pd.isna(value) else format(value, form)

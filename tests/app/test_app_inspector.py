@@ -50,7 +50,9 @@ def test_the_table_of_detections_follows_the_unit(open_app):
     boxes = {unit: open_app("overview", unit=unit).dataframe[0].value["box"] for unit in ("px", "image")}
     size = images.load(images.DEFAULT).width  # a square scene
     for pixels, parts in zip(boxes["px"], boxes["image"], strict=True):
-        numbers = [[float(n) for n in text.replace(" – ", ", ").split(", ")] for text in (pixels, parts)]
+        numbers = [
+            [float(n) for n in text.replace("−", "-").replace(" – ", ", ").split(", ")] for text in (pixels, parts)
+        ]
         assert numbers[0] == pytest.approx([n * size for n in numbers[1]], abs=0.7)
 
 
