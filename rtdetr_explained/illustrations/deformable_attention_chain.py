@@ -219,11 +219,11 @@ def signed(value: float, form: str) -> str:
 
 def rest(read: PointRead) -> list[tuple[str, str]]:
     """What becomes of the value that was read: name and number."""
-    chain = read.chain
+    chain, part = read.chain, read.share_of_head
     return [
         (f"value read v, length of {len(read.value)} numbers", number(float(np.linalg.norm(read.value)))),
         ("× weight A", f"{chain.weight:.4f}"),
         ("= A·v, length", number(chain.weight * float(np.linalg.norm(read.value)))),
         (f"sum over head {chain.head}, length", number(float(np.linalg.norm(read.head_sum)))),
-        ("this point's part in the sum", signed(read.share_of_head, ".0%")),
+        ("this point's part in the sum", signed(part, ".0%") if abs(part) >= 0.005 else f"{number(100 * part)}%"),
     ]

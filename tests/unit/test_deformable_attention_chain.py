@@ -1,6 +1,7 @@
 """One point in numbers: its way to the location, the cells it reads, and its part in the head's sum."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,15 @@ def test_the_numbers_are_written_in_either_unit(trace: Trace, reading: Reading) 
     rest = dict(chain.rest(read))
     assert rest["× weight A"] == f"{read.chain.weight:.4f}"
     assert chain.name_of(read.chain) == "head 2, S4, point 0"
+
+
+def test_small_numbers_are_not_written_as_zero(trace: Trace, reading: Reading) -> None:
+    read = chain.point_read(trace, reading, 5, 20)
+    faint = replace(read, value=read.value * np.float32(1e-5), head_sum=read.head_sum * np.float32(1e-3))
+    for name, text in chain.rest(faint):
+        assert float(text.replace("−", "-").rstrip("%")) != 0, name
+    length = float(np.linalg.norm(faint.value))
+    assert float(chain.rest(faint)[0][1]) == pytest.approx(length, rel=0.006)
 
 
 @pytest.mark.parametrize("method", ["default", "discrete"])
