@@ -21,6 +21,7 @@ const QUERY_REACH = 40 // pixels from which another query is offered while one i
 const SEND_DELAY_MS = 150 // a run of key presses is told as one change
 const GLIDE_MS = 350
 const LEAST_HEIGHT = 240
+const WIDE = 1.3 // times as wide as high: then the readout goes under the photo, or there would be a gap
 const TOLD = ["layer", "head", "level"] // by controls; what is picked is always told
 const VIEW_EVENT = "rtdetr-sampling-view"
 
@@ -91,6 +92,7 @@ class SamplingCanvas extends Selection {
     ;[camera.imageWidth, camera.imageHeight] = [trace.width, trace.height]
     if (!samePhoto) camera.reset()
     if (first) recall(this)
+    this.root.toggleAttribute("data-wide", trace.width / trace.height > WIDE)
     this.stage.toggleAttribute("data-zoomed", camera.zoom > 1)
     const best = trace.scores.indexOf(trace.scores.reduce((a, b) => Math.max(a, b)))
     Object.assign(state, { hover: null, hoverPoint: null, pinned: null, compare: null, point: null, resting: best })
