@@ -19,12 +19,11 @@ from rtdetr_explained.experiments.matching import matched_objects
 from rtdetr_explained.experiments.result import ARMS, name_of, read_result
 from rtdetr_explained.experiments.settings import Settings
 from rtdetr_explained.illustrations.export import to_bytes
-from rtdetr_explained.model.config import LEVEL_STRIDES, ModelConfig
 from rtdetr_explained.model.weights import unfinished
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.loop import Part, progress_bar, stop_signals, train
-from rtdetr_explained.training.run import Run, checkpoint_path, model_config, restore, start_run
+from rtdetr_explained.training.run import Run, check_side, checkpoint_path, model_config, restore, start_run
 
 
 def run_experiment(settings: Settings, resume: bool) -> bool:
@@ -35,7 +34,7 @@ def run_experiment(settings: Settings, resume: bool) -> bool:
     TrainingStopped when an arm cannot go on.
     """
     configs = {arm: settings.arm(arm) for arm in ARMS}
-    check_queries(model_config(configs[ARMS[0]]))
+    check_side(model_config(configs[ARMS[0]]), multi_scale=False)
     open_folder(settings, resume)
     done = {arm: images_done(config) for arm, config in configs.items()}
     with stop_signals() as stop_asked, progress_bar(2 * settings.images, sum(done.values())) as bar:
@@ -125,17 +124,6 @@ def is_finished(settings: Settings) -> bool:
     except InputError:  # none, or half of one: it is made again from the runs of the arms
         return False
     return result["settings"] == settings.fixed() and result["epochs_done"] == settings.epochs
-
-
-def check_queries(model: ModelConfig) -> None:
-    """Raises InputError when images of this size have fewer tokens than the model takes queries from."""
-    height, width = model.image_size
-    tokens = sum((height // stride) * (width // stride) for stride in LEVEL_STRIDES)
-    if tokens < model.num_queries:
-        raise InputError(
-            f"At {height} pixels an image has {tokens} tokens, but {model.name} chooses "
-            f"{model.num_queries} queries from them; give a larger side."
-        )
 
 
 def write_result(settings: Settings, epochs: int) -> None:

@@ -178,7 +178,7 @@ def test_settings_out_of_range_are_refused(settings: Settings, changes: dict[str
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "nano"}, "84 tokens, but nano chooses 100 queries"),
+        ({"model": "nano"}, "nano chooses 100 queries, but .* only 84 tokens"),
         ({"model": "huge"}, "There is no model"),
     ],
 )
