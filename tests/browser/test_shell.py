@@ -44,6 +44,25 @@ def test_digits_jump_and_keys_in_quick_succession_add_up(open_browser):
     assert fields(app.page.url) == []  # nothing was selected on the way
 
 
+def test_the_last_of_hasty_keys_counts(open_browser):
+    app = open_browser(link="decoder", title="Decoder")
+    for key in "8675":
+        app.page.keyboard.press(key)
+    app.wait_for_stage("Query selection")
+    app.page.wait_for_timeout(1000)
+    app.wait_for_stage("Query selection")  # still
+    app.page.keyboard.press("6")
+    app.wait_for_stage("Decoder")
+    app.page.keyboard.press("ArrowDown")
+    app.page.keyboard.press("ArrowDown")
+    app.page.wait_for_function("location.search.includes('layer=0')")
+    for key in ("ArrowUp", "ArrowUp", "ArrowDown"):
+        app.page.keyboard.press(key)
+    app.page.wait_for_function("location.search.includes('layer=1')")
+    app.page.wait_for_timeout(1000)
+    assert fields(app.page.url) == [("layer", "1")]
+
+
 def test_up_and_down_change_the_layer_where_there_is_one(open_browser):
     app = open_browser(link="ccff", title="CCFF")
     app.page.keyboard.press("ArrowDown")
@@ -174,7 +193,7 @@ def test_a_comparison_outlives_a_hasty_walk_over_the_decoder(open_browser):
     asked = fields(app.page.url)
     for key in "6765":
         app.page.keyboard.press(key)
-        app.page.wait_for_timeout(150)
+        app.page.wait_for_timeout(100)
     app.wait_for_stage("Query selection")
     assert fields(app.page.url) == asked
 
