@@ -19,7 +19,7 @@ def show(slug: str, view: Selected, trace: Trace, see: Callable[[], None]) -> No
     The tab that is open follows `view.depth`, and only its contents are made.
     """
     key = f"depth_{slug}"
-    st.session_state[key] = TITLES[view.depth]
+    state.put_value(key, TITLES[view.depth])
     depths = {title: depth for depth, title in TITLES.items()}
     tabs = st.tabs(
         list(depths), key=key, on_change=lambda: state.change(depth=depths.get(st.session_state[key], "see"))

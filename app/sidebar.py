@@ -59,7 +59,7 @@ def _source_of(image: str) -> str:
 def _samples(view: ViewState) -> None:
     options = [*images.SCENES, *images.PHOTOS]
     shown = view.image if view.image in options else None
-    st.session_state.sample = shown
+    state.put_value("sample", shown)
 
     def choose() -> None:
         if st.session_state.sample != shown:  # Streamlit also calls back for a list that is left before it is drawn
@@ -79,7 +79,8 @@ def _samples(view: ViewState) -> None:
 def _scene(view: ViewState) -> None:
     drawn = images.kind(view.image) == "scene"
     seed, mix = images.scene_settings(view.image) if drawn else images.scene_settings(images.DEFAULT)
-    st.session_state.scene_seed, st.session_state.scene_mix = seed, mix
+    state.put_value("scene_seed", seed)
+    state.put_value("scene_mix", mix)
 
     def draw(step: int = 0) -> None:
         if not step and (st.session_state.scene_seed, st.session_state.scene_mix) == (seed, mix) and drawn:

@@ -303,9 +303,19 @@ def bind(field: str, value: Any, where: str = "control") -> dict[str, Any]:
     `where` tells several widgets for one field on a page apart.
     """
     key = f"{where}_{field}"
-    st.session_state[key] = value
+    put_value(key, value)
     st.session_state[f"shown_{key}"] = value, getattr(current(), field)
     return {"key": key, "on_change": _from_widget, "args": (key, field)}
+
+
+def put_value(key: str, value: Any) -> None:
+    """Make a widget show `value`.
+
+    Nothing is written where it already does: what is written is sent to the browser, where it would undo what was typed
+    or moved there while this run was under way.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
 
 
 def _from_widget(key: str, field: str) -> None:

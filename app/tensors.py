@@ -54,7 +54,7 @@ def _choose(slug: str, view: Selected, sites: list[SiteInfo]) -> SiteInfo:
     kept = [name for name, site in zip(names, sites, strict=True) if site.captured]
     shown = names.index(view.tensor if view.tensor in names else (kept or names)[0])
     key = f"tensor_choice_{slug}"
-    st.session_state[key] = shown
+    state.put_value(key, shown)
 
     def choose() -> None:
         if st.session_state[key] != shown:  # Streamlit also calls back for a list that is left before it is drawn
