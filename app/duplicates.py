@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import figures, models, state
 from app.state import Selected
-from app.tables import ROW_PX
+from app.tables import ROW_PX, picked
 from app.text import plain
 from rtdetr_explained.illustrations import decoder_duplicates
 from rtdetr_explained.illustrations.decoder_duplicates import Duplicates
@@ -35,15 +35,13 @@ def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
         return
     queries = group.members.tolist()
     key = f"duplicates_{group.query}_{group.compare}"
-
     shown = [queries.index(group.compare)] if group.compare in queries else []
 
     def choose() -> None:
-        picked = st.session_state[key]["selection"]["rows"]
-        if picked == shown:  # Streamlit also calls back for a table that is left before it is drawn
-            return
-        chosen = queries[picked[0]] if picked and picked[0] < len(queries) else None
-        state.change(compare=None if chosen == group.query else chosen)
+        rows = picked(key, shown)
+        if rows is not None:
+            chosen = queries[rows[0]] if rows and rows[0] < len(queries) else None
+            state.change(compare=None if chosen == group.query else chosen)
 
     st.markdown(f"**{len(queries)} queries on this {plain(group.name)}** – click a row to compare")
     st.dataframe(

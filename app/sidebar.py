@@ -83,6 +83,7 @@ def _scene(view: ViewState) -> None:
     state.put_value("scene_mix", mix)
 
     def draw(step: int = 0) -> None:
+        # Streamlit also calls back for fields that are left before they are drawn.
         if not step and (st.session_state.scene_seed, st.session_state.scene_mix) == (seed, mix) and drawn:
             return
         number = ((st.session_state.scene_seed or 0) + step) % (images.MAX_SEED + 1)
@@ -110,8 +111,11 @@ def _take_file(key: str) -> None:
     try:
         name = images.keep_upload(file)
         awaited = st.session_state.get("awaited")
-        # The image of a link that was opened without it: now all of the link's view can be shown.
-        state.change(**(asdict(awaited) if awaited and awaited.image == name else {"image": name}))
+        if awaited and awaited.image == name:  # the image of a link: now all of the link's view can be shown, once
+            del st.session_state["awaited"]
+            state.change(**asdict(awaited))
+        else:
+            state.change(image=name)
     except InputError as error:
         st.session_state.upload_error = str(error)
 

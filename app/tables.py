@@ -13,6 +13,15 @@ from rtdetr_explained.tracing.trace import Trace
 ROW_PX = 32
 
 
+def picked(key: str, shown: list[int]) -> list[int] | None:
+    """The rows that were picked in a table; None where they are those it showed.
+
+    Streamlit also calls back for a table that is left before it is drawn.
+    """
+    rows = st.session_state[key]["selection"]["rows"]
+    return None if rows == shown else rows
+
+
 def show_detections(trace: Trace, view: Selected, slug: str) -> None:
     """The detections above the threshold; a click on a row selects its query on every page."""
     found = trace.detections(view.threshold)
@@ -32,9 +41,9 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
     key = f"detections_{slug}_{view.query}"
 
     def select() -> None:
-        picked = st.session_state[key]["selection"]["rows"]
-        if picked != selected:  # Streamlit also calls back for a table that is left before it is drawn
-            state.change(query=queries[picked[0]] if picked and picked[0] < len(queries) else None)
+        rows = picked(key, selected)
+        if rows is not None:
+            state.change(query=queries[rows[0]] if rows and rows[0] < len(queries) else None)
 
     st.dataframe(
         pd.DataFrame(rows),

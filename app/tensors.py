@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import controls, figures, further, state
 from app.state import Selected
+from app.tables import picked
 from app.text import plain
 from rtdetr_explained.illustrations import export, tensors
 from rtdetr_explained.illustrations.drawing import number
@@ -204,8 +205,7 @@ def _list(slug: str, sites: list[SiteInfo], trace: Trace, chosen: SiteInfo) -> N
     key = f"tensor_list_{slug}_{place}"
 
     def select() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows and rows != [place]:
+        if rows := picked(key, [place]):
             state.change(tensor=state.any_layer(sites[rows[0]].name))
 
     st.markdown("#### All tensors of the whole pass" if slug == "overview" else "#### All tensors of this stage")

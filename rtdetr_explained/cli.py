@@ -89,6 +89,7 @@ def run_app(options: argparse.Namespace) -> int:
         raise InputError("The app's files are missing from this installation; install rtdetr-explained again.")
     os.chdir(root)  # Streamlit reads the theme from .streamlit/config.toml in the working directory
     sys.path.insert(0, str(root))
+    # The one place where the library starts the app; elsewhere it knows nothing of Streamlit.
     from streamlit.web import cli as streamlit
 
     threading.Thread(target=prepare_app, daemon=True).start()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from rtdetr_explained.commands import extra
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
 
@@ -49,12 +50,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, and print and write what was asked for."""
-    try:
-        import faster_coco_eval  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "Evaluation needs faster-coco-eval; install it with pip install 'rtdetr-explained[train]'."
-        ) from None
+    extra.need("faster_coco_eval")
     from rtdetr_explained.cli import load_model
     from rtdetr_explained.evaluation.summary import as_text, summarise
     from rtdetr_explained.training.distributed import joined

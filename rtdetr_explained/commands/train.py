@@ -6,6 +6,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from rtdetr_explained.commands import extra
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.training.config import LENGTHS, TrainConfig
 
@@ -38,11 +39,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Train; 1 for a run that had to stop."""
-    try:
-        import faster_coco_eval  # noqa: F401
-        import scipy  # noqa: F401
-    except ImportError:
-        raise InputError("Training needs more packages; install rtdetr-explained[train] with pip.") from None
+    extra.need("scipy", "faster_coco_eval")
     from rtdetr_explained.training.loop import train
     from rtdetr_explained.training.run import TrainingStopped
 

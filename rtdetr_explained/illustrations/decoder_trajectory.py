@@ -19,8 +19,7 @@ class Trajectory:
 
     `boxes_px` (L+1, 4) are x0 y0 x1 y1. `scores` (L+1,) are probabilities of the class the query ends as; `derived`
     (L+1,) tells which of them the model itself does not compute. `best_names` and `best_scores` are the best class at
-    each step. `moved_px` (L,) is how far the centre went in each layer, `growth` (L,) the factor by which the box's
-    size √(w·h) changed.
+    each step. `growth` (L,) is the factor by which the box's size √(w·h) changed in each layer.
     """
 
     query: int
@@ -30,7 +29,6 @@ class Trajectory:
     derived: np.ndarray
     best_names: tuple[str, ...]
     best_scores: np.ndarray
-    moved_px: np.ndarray
     growth: np.ndarray
 
 
@@ -52,7 +50,6 @@ def trajectory(trace: Trace, query: int) -> Trajectory:
             *(trace.class_names[label] for label in best),
         ),
         best_scores=np.array([first.max(), *layers[:-1].max(-1), trace.scores[query]], np.float32),
-        moved_px=moves_px(trace)[:, query],
         growth=2 ** size_changes(trace)[:, query],
     )
 

@@ -19,6 +19,7 @@ def fuse(model: RTDETR) -> RTDETR:
     """Returns the deploy copy, in evaluation mode; the model itself is not changed. Outputs agree within 1e-3."""
     fused = copy.deepcopy(model)
     fuse_below(fused)
+    # torch's stubs know no `to` of a module with a memory format alone, nor tuples of one length for a convolution.
     return fused.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -134,6 +134,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if head[8:9] == b"{":  # after the eight bytes of its length, the header of safetensors is JSON
         try:
             with safe_open(path, "pt") as file:
+                # Not a dict: it has `keys()` but cannot be looped over.
                 return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except SafetensorError as error:
             raise InputError(f"{path.name} is a damaged or truncated safetensors file ({error}).") from None

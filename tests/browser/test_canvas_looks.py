@@ -76,7 +76,7 @@ def test_nothing_overlaps_or_is_cut_off(
     for k, (left, top, right, bottom) in enumerate(boxes):
         assert left >= 0
         assert right <= width
-        for l, t, r, b in boxes[:k]:  # noqa: E741
+        for l, t, r, b in boxes[:k]:  # noqa: E741, left top right bottom of another
             assert left >= r - 0.5 or right <= l + 0.5 or top >= b - 0.5 or bottom <= t + 0.5
     assert canvas.page.evaluate("() => document.documentElement.scrollWidth") <= width
     picture = canvas.stage.screenshot()

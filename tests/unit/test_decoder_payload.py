@@ -13,7 +13,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import decoder
 from rtdetr_explained.illustrations.decoder_duplicates import ending_together
 from rtdetr_explained.illustrations.decoder_payload import pack
-from rtdetr_explained.illustrations.decoder_trajectory import step_boxes, step_scores, trajectory
+from rtdetr_explained.illustrations.decoder_trajectory import moves_px, step_boxes, step_scores, trajectory
 from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px
 from rtdetr_explained.tracing.trace import Trace
 
@@ -62,7 +62,7 @@ def test_the_chosen_queries_are_described(trace: Trace) -> None:
     assert (header["query"], header["compare"], header["step"], header["threshold"]) == (4, 7, 2, 0.25)
     assert [who["query"] for who in header["chosen"]] == [4, 7]
     path = trajectory(trace, 7)
-    np.testing.assert_allclose(header["chosen"][1]["moved"], path.moved_px, atol=1e-4)
+    np.testing.assert_allclose(header["chosen"][1]["moved"], moves_px(trace)[:, 7], atol=1e-4)
     np.testing.assert_allclose(header["chosen"][1]["growth"], path.growth, atol=6e-5)
     assert header["chosen"][1]["bestNames"] == list(path.best_names)
     alone, _ = unpack(pack(trace, 4))

@@ -54,7 +54,6 @@ def test_one_query(trace: Trace) -> None:
     cx, cy, w, h = trace.boxes[4] * [150, 100, 150, 100]
     np.testing.assert_allclose(path.boxes_px[-1], [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], rtol=1e-5)
     assert path.name == trace.class_names[trace.labels[4]] == path.best_names[-1]
-    np.testing.assert_allclose(path.moved_px, module.moves_px(trace)[:, 4])
     np.testing.assert_allclose(np.log2(path.growth), module.size_changes(trace)[:, 4])
     for layer in range(2):
         scores = trace.derived.layer_scores[layer, 4]
@@ -76,7 +75,7 @@ def test_one_layer_is_enough(detector: Detector, trace: Trace) -> None:
     short = detector.rerun(trace, [edits.set_layers(1)])
     path = module.trajectory(short, 4)
     assert len(path.boxes_px) == len(path.scores) == 2
-    assert len(path.moved_px) == 1
+    assert len(path.growth) == 1
     assert not path.derived.any()
 
 

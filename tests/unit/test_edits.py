@@ -33,6 +33,7 @@ def test_the_examples_show_every_kind() -> None:
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:
+    # What callers with NumPy pass, though it is not declared.
     edit = edits.move_point(1, np.int64(4), 2, 0, 1, dx=np.float32(0.5), dy=np.float64(0.25))  # type: ignore[arg-type]
     assert json.loads(json.dumps(to_dict(edit))) == {
         "kind": "MovePoint",

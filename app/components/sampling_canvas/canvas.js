@@ -143,7 +143,7 @@ class SamplingCanvas extends Selection {
     if (changed.includes("layer") && !("hoverPoint" in changes)) this.state.hoverPoint = null
     this.invalidate("backdrop")
     this.refreshControls()
-    writeKey(this.part(".key"), this)
+    if (changed.includes("shapes")) writeKey(this.part(".key"), this)
     this.writeTwin()
   }
 
@@ -372,7 +372,6 @@ class SamplingCanvas extends Selection {
   writeTwin() {
     if (this.trace && this.part(".twin").open) writeTable(this.part(".twin .scroll"), this)
   }
-
 }
 
 // Streamlit calls this again after every run; what it made the first time stays with the element.

@@ -10,7 +10,8 @@ export class Selection {
   // Queries and heads count from 0, layers too. `point` counts the points of a query; `hoverPoint` those of the trace.
   state = {
     pinned: null, compare: null, point: null, layer: 0, head: null, level: null, // known to Python, too
-    threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null, minWeight: 0, heat: false, all: false, ghost: true, shapes: "level",
+    threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null,
+    minWeight: 0, heat: false, all: false, ghost: true, shapes: "level", // kept by kept.js
   } // prettier-ignore
   trace = null
   glide = null // while boxes and points move from their places in another layer: { from, start, part }
@@ -75,24 +76,27 @@ export class Selection {
   // The shape of a point: that of its level, or of the group of heads it belongs to; its colour is always the level's.
   outlineOf = (i) => {
     if (this.state.shapes === "level") return this.trace.levels[this.trace.levelOf[i % this.trace.perHead]].marker
-    return this.headGroups.find(({ last }) => this.headOf(i) <= last).marker
+    return HEAD_MARKERS[Math.floor(this.headOf(i) / this.headsPerShape)]
+  }
+
+  get headsPerShape() {
+    return Math.ceil(this.trace.heads / HEAD_MARKERS.length)
   }
 
   // The heads in as many groups as there are shapes, each from its `first` head to its `last`.
   get headGroups() {
-    const { heads } = this.trace
-    const size = Math.ceil(heads / HEAD_MARKERS.length)
-    return HEAD_MARKERS.map((marker, k) => ({ marker, first: k * size, last: Math.min((k + 1) * size, heads) - 1 })).filter(
-      ({ first, last }) => first <= last,
-    )
+    const [heads, size] = [this.trace.heads, this.headsPerShape]
+    const groups = HEAD_MARKERS.map((marker, k) => ({ marker, first: k * size, last: Math.min((k + 1) * size, heads) - 1 }))
+    return groups.filter(({ first, last }) => first <= last)
   }
 
   headShown = (head) => this.state.head === null || this.state.head === head
   ofHeadAndLevel = (i) => {
-    const { head, level } = this.state
-    return (head === null || this.headOf(i) === head) && (level === null || this.trace.levelOf[i % this.trace.perHead] === level)
+    const { level } = this.state
+    return this.headShown(this.headOf(i)) && (level === null || this.trace.levelOf[i % this.trace.perHead] === level)
   }
-  shown = (i) => this.ofHeadAndLevel(i) && this.trace.weights[i] >= Math.fround(this.state.minWeight) // weights are float32, too
+  // Weights are float32, and so must be what they are compared with.
+  shown = (i) => this.ofHeadAndLevel(i) && this.trace.weights[i] >= Math.fround(this.state.minWeight)
 
   // The points of a query that pass a filter, the heaviest first; of equal ones the first.
   byWeight(query, filter) {
