@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import streamlit as st
 
@@ -56,9 +58,9 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
         selection_default={"selection": {"rows": selected}},
         alt=f"{len(found)} detections; selecting a row selects its query",
         column_config={
-            "class": st.column_config.TextColumn("Class", width=80),
-            "score": st.column_config.NumberColumn("Score", format="%.2f", width=54),
-            "query": st.column_config.NumberColumn("Query", width=56),
+            "class": st.column_config.TextColumn("Class", width=76),
+            "score": st.column_config.NumberColumn("Score", format="%.2f", width=50),
+            "query": st.column_config.NumberColumn("Query", width=52),
             "box": st.column_config.TextColumn(
                 "Box (px)" if view.unit == "px" else "Box (0..1)",
                 help="x, y of two corners, in " + ("pixels of the photo" if view.unit == "px" else "0..1 of the photo"),
@@ -68,6 +70,8 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
 
 
 def _corners(box_px: tuple[float, ...], unit: str, image_size: tuple[int, int]) -> list[str]:
-    """The four numbers of a box x0 y0 x1 y1 as text, in the unit of the view."""
-    sides = (1, 1, 1, 1) if unit == "px" else image_size * 2
-    return [units.length(value / side, unit) for value, side in zip(box_px, sides, strict=True)]
+    """The four numbers of a box x0 y0 x1 y1 as text, in the unit of the view; short, for a narrow column: .125."""
+    if unit == "px":
+        return [units.length(value, unit) for value in box_px]
+    texts = (units.length(value / side, unit) for value, side in zip(box_px, image_size * 2, strict=True))
+    return [re.sub(r"^(−?)0\.", r"\1.", text) for text in texts]
