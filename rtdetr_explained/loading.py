@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.errors import InputError
+from rtdetr_explained.device import usable_device
 from rtdetr_explained.model.download import fetch
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.weights import load_weights
@@ -28,7 +28,7 @@ def load(
     Args:
         model: "nano", a published name such as "rtdetrv2_r18vd" (downloaded on first use, then offline), or the path of
             a .pth or .safetensors file.
-        device: "cpu", "cuda", "mps".
+        device: "cpu", "cuda", "mps", or "auto", the best that is there.
         deploy: fold norms into convolutions, which is faster; False keeps the model as it is trained.
         cache_dir: where downloads go, instead of the user's cache directory or RTDETR_EXPLAINED_CACHE.
         progress: called with (bytes done, bytes in all or None) while downloading.
@@ -49,13 +49,3 @@ def load(
     network = RTDETR(config)
     network.load_state_dict(state)
     return Detector(network, name, device, deploy)
-
-
-def usable_device(device: str | torch.device) -> torch.device:
-    """The torch device, or InputError when it does not exist or this machine has none."""
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError):
-        raise InputError(f"The device {str(device)!r} cannot be used on this machine; use 'cpu'.") from None
-    return found

@@ -55,10 +55,12 @@ class TrainConfig:
     ema_decay: float = option(0.9995, "share that the average of the weights keeps at each step")
     ema_warmup: float = option(500.0, "steps over which that share rises")
     seed: int = option(0, "seed of everything random")
-    device: str = option("cpu", "cpu, cuda or mps")
+    device: str = option("cpu", "cpu, cuda, mps, or auto: the best that is there")
     amp: str = option("off", "run the network, never the losses, in half precision: bf16, fp16 (scaled losses) or off")
     threads: int = option(2, "CPU threads of the network")
-    workers: int = option(1, "processes that prepare images; 0 prepares them between the steps")
+    workers: int = option(
+        1, "processes that prepare images, for each process that trains; 0 prepares them between the steps"
+    )
     checkpoint_minutes: float = option(5.0, "minutes between two checkpoints")
     evaluate_every: int = option(5_000, "images between two evaluations; 0 evaluates at the end only")
     evaluate_images: int = option(200, "held-out images to evaluate on during training")

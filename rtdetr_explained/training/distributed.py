@@ -12,8 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from rtdetr_explained.device import best_device, usable_device
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.loading import usable_device
 
 # The others wait while the first process evaluates; a process that died is noticed at once, not by this.
 PATIENCE = timedelta(hours=1)
@@ -34,6 +34,7 @@ class Processes:
 
     def device(self, name: str) -> torch.device:
         """The device of this process: with several GPUs each takes its own. Raises InputError when it is not there."""
+        name = best_device() if name == "auto" else name
         return usable_device(f"cuda:{self.local_rank}" if self.size > 1 and name == "cuda" else name)
 
     def wait(self) -> None:
@@ -58,7 +59,7 @@ def joined(device: str) -> Iterator[Processes]:
         raise InputError(
             f"WORLD_SIZE is set but {error.args[0]} is not; start several processes with torchrun."
         ) from None
-    on_gpu = device.startswith("cuda")
+    on_gpu = (best_device() if device == "auto" else device).startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(processes.device("cuda"))
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)

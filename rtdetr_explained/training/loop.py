@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from rtdetr_explained.training.data import PhotoDataset, ShapesDataset, batches
 from rtdetr_explained.training.distributed import Processes, is_lost_process, joined, mean_over_processes
 from rtdetr_explained.training.log import append_row, open_tensorboard, start_log, write_scalars
 from rtdetr_explained.training.plot import save_summary
-from rtdetr_explained.training.run import Run, TrainingStopped, checkpoint_path, restore, save, start_run
+from rtdetr_explained.training.run import Run, TrainingStopped, checkpoint_path, restore, save, settled, start_run
 from rtdetr_explained.training.step import KINDS, PARTS, train_step
 
 LOG_COLUMNS = ("step", "images", "seconds", "lr", "loss", *KINDS, *PARTS, "grad_norm")
@@ -95,6 +95,8 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
     if config.batch % processes.size:
         raise InputError(f"A batch of {config.batch} cannot be shared by {processes.size} processes; give a multiple.")
     torch.set_num_threads(config.threads)
+    config, remarks = settled(config)
+    say(remarks, processes)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,15 +116,14 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
     if not steps_left and weights_path(config).exists():
         raise InputError(f"The run in {config.out} has seen all its {run.images} images; make it longer to go on.")
     total_steps = run.step + steps_left
-    if processes.first and config.weak_epochs and not material.weak_from:
-        print(f"All of this run is within its last {config.weak_epochs} epochs: no augmentation.", file=sys.stderr)
+    if config.weak_epochs and not material.weak_from:
+        say([f"All of this run is within its last {config.weak_epochs} epochs: no augmentation."], processes)
     try:
         if steps_left:
             with nullcontext(part.stop_asked) if part else stop_signals() as stop_asked:
                 _steps(run, config, material, report, total_steps, processes, stop_asked, part)
     finally:
-        if processes.first:
-            print(*report.lines(), sep="\n", end="\n" if report.counts else "", file=sys.stderr)
+        say(report.lines(), processes)
     run.complete = run.step == total_steps
     if processes.first:
         if run.complete or not part:
@@ -131,6 +132,12 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
             average = run.ema.module
             save_weights(weights_path(config), average.state_dict(), average.config, torch.float16)
     return run
+
+
+def say(lines: Sequence[str], processes: Processes) -> None:
+    """Print lines about the run on stderr, from the first process alone."""
+    if processes.first and lines:
+        print(*lines, sep="\n", file=sys.stderr)
 
 
 def weights_path(config: TrainConfig) -> Path:

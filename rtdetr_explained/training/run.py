@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from rtdetr_explained.data.augment import multi_scale_sides
+from rtdetr_explained.device import best_device
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS, LEVEL_STRIDES, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
@@ -65,9 +66,25 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
     joined_norms(model, processes)
     groups = parameter_groups(model, config.lr, config.weight_decay, config.backbone_lr_factor, config.decay_biases)
     # Betas: configs/rtdetrv2/include/optimizer.yml of lyuwenyu/RT-DETR.
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=config.device != "mps")
-    scaler = torch.amp.GradScaler(processes.device(config.device).type, enabled=config.amp == "fp16")
+    device = processes.device(config.device).type
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), fused=device != "mps")
+    scaler = torch.amp.GradScaler(device, enabled=config.amp == "fp16")
     return Run(model, distribute(model, processes), ema, optimizer, config.seed, scaler)
+
+
+def settled(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
+    """The run with the device that "auto" stands for, and lines that say what else follows from it.
+
+    Recipes made for GPUs ask for fp16. Where "auto" finds no GPU that scales losses, the network runs in float32: half
+    precision would only be slower there.
+    """
+    if config.device != "auto":
+        return config, []
+    device = best_device()
+    if config.amp != "fp16" or device == "cuda":
+        return replace(config, device=device), []
+    line = f"There is no CUDA device: the run is on {device}, and amp is off instead of fp16."
+    return replace(config, device=device, amp="off"), [line]
 
 
 def model_config(config: TrainConfig) -> ModelConfig:

@@ -11,7 +11,7 @@ import rtdetr_explained as rx
 from rtdetr_explained import loading
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, generate_scene
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.loading import load, usable_device
+from rtdetr_explained.loading import load
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.weights import expected_tensors, save_official, save_weights
@@ -120,11 +120,6 @@ def test_a_device_that_is_not_there_is_refused(weights: Path, device: str) -> No
     message = f"The device {device!r} cannot be used on this machine; use 'cpu'."
     with pytest.raises(InputError, match=re.escape(message)):
         load(weights, device=device)
-
-
-def test_devices_that_are_there() -> None:
-    assert usable_device("cpu") == torch.device("cpu")
-    assert usable_device(torch.device("cpu")) == torch.device("cpu")
 
 
 def test_the_package_offers_its_names_at_the_top() -> None:

@@ -16,6 +16,7 @@ from tiny_model import TINY
 from rtdetr_explained import cli
 from rtdetr_explained.commands import train as command
 from rtdetr_explained.data.annotations import AnnotatedImage, Annotations
+from rtdetr_explained.device import best_device
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
@@ -26,7 +27,7 @@ from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import PhotoDataset, Sample, batches
 from rtdetr_explained.training.log import open_tensorboard, read_log, write_scalars
 from rtdetr_explained.training.recipe import read_recipe, recipe_names, recipe_of
-from rtdetr_explained.training.run import model_config
+from rtdetr_explained.training.run import model_config, settled
 from rtdetr_explained.training.step import rescaled
 
 COMMON = ["--threads", "1", "--workers", "0", "--evaluate-every", "0", "--evaluate-images", "2"]
@@ -114,6 +115,35 @@ def test_every_published_model_has_a_recipe_with_the_published_values():
         assert (c.epochs, c.weak_epochs, c.multi_scale, c.decay_biases) == (*values[:2], *values[3:])
         assert (c.batch, c.lr, c.weight_decay, c.warmup, c.clip) == (16, 1e-4, 1e-4, 2000, 0.1)
         assert (c.ema_decay, c.ema_warmup, c.flat_fraction) == (0.9999, 2000, 1.0)
+        assert (c.amp, c.device, c.workers) == ("fp16", "auto", 4)  # --use-amp, and num_workers of dataloader.yml
+
+
+@pytest.mark.parametrize(
+    ("best", "amp", "settled_amp", "remark"),
+    [
+        ("cuda", "fp16", "fp16", []),
+        ("cpu", "fp16", "off", ["There is no CUDA device: the run is on cpu, and amp is off instead of fp16."]),
+        ("mps", "fp16", "off", ["There is no CUDA device: the run is on mps, and amp is off instead of fp16."]),
+        ("mps", "bf16", "bf16", []),
+    ],
+)
+def test_auto_is_the_best_device_and_fp16_is_for_gpus_that_scale(
+    monkeypatch: pytest.MonkeyPatch, best: str, amp: str, settled_amp: str, remark: list[str]
+):
+    monkeypatch.setattr("rtdetr_explained.training.run.best_device", lambda: best)
+    config = TrainConfig(out=Path("run"), steps=1, device="auto", amp=amp)
+    assert settled(config) == (replace(config, device=best, amp=settled_amp), remark)
+    asked = replace(config, device="cpu")
+    assert settled(asked) == (asked, [])
+
+
+def test_a_recipe_for_gpus_runs_without_one_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture):
+    file = tmp_path / "mine.toml"
+    file.write_text('model = "tiny"\ndevice = "auto"\namp = "fp16"\nworkers = 0\n')
+    out = ["--out", str(tmp_path / "run"), "--batch", "2", "--steps", "1"]
+    assert cli.main(["train", "--config", str(file), *out, *COMMON]) == 0
+    if best_device() != "cuda":
+        assert f"the run is on {best_device()}, and amp is off" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
