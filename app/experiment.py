@@ -1,4 +1,4 @@
-"""What denoising does for the training: the curves of a real run that come with the package."""
+"""The same training with and without denoising: the curves of two real runs that come with the package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app import figures
 from app.text import plain
 from rtdetr_explained.experiments import figure, result
 
-QUESTION = "Does it help the training? Measured: the same training with and without denoising"
+QUESTION = "In a training: one run with denoising and one without, from the same seed"
 
 
 def show() -> None:

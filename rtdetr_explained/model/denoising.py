@@ -1,7 +1,7 @@
 """Contrastive denoising, in training only: noised copies of the true boxes enter as extra queries, to be repaired.
 
 Positive queries (small noise) learn to give the true box back, negative ones (large noise) to say "nothing here". They
-need no matching, which steadies the early training.
+need no matching. DN-DETR holds that this steadies the early training, when the matching changes from epoch to epoch.
 Source: rtdetrv2_pytorch/src/zoo/rtdetr/denoising.py; DN-DETR (2203.01305); DINO (2203.03605), section 3.3.
 """
 

@@ -50,6 +50,8 @@ class Recorder:
         """Now, in milliseconds, once the device has finished what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        if self.device.type == "mps":
+            torch.mps.synchronize()
         return time.perf_counter() * 1e3
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -69,6 +69,17 @@ def test_the_time_of_a_module_that_runs_twice_is_added_up(toy: Toy, monkeypatch:
     assert rec.ms == {"twice": 6.0}
 
 
+@pytest.mark.parametrize(("kind", "waits"), [("cuda", ["cuda"]), ("mps", ["mps"]), ("cpu", [])])
+def test_a_time_is_taken_when_the_device_has_finished(
+    monkeypatch: pytest.MonkeyPatch, kind: str, waits: list[str]
+) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *device: waited.append("cuda"))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
+    recorder(device=torch.device(kind)).clock()
+    assert waited == waits
+
+
 def test_what_is_not_kept_is_still_described(toy: Toy) -> None:
     rec = recorder(keep=lambda name: None)
     with recording(rec):
