@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Property tests try the same bounded number of examples everywhere; a machine under load is no reason to fail.
+settings.register_profile("fixed", max_examples=100, derandomize=True, database=None, deadline=None)
+settings.load_profile("fixed")
 
 # Several test processes share the cores, and threads of torch that wait for each other's turn are slower than one. Read
 # by torch when it is imported, so it must be set before any test module does that.
