@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,9 +19,9 @@ _SAME_AS = {"aeroplane": "airplane", "motorbike": "motorcycle", "sofa": "couch",
 def with_classes(annotations: Annotations, class_names: Sequence[str], report: Report) -> Annotations:
     """The same images with labels that index `class_names`; classes are matched by name.
 
-    Case, spaces, hyphens and underscores do not matter, and four names of Pascal VOC stand for those of COCO. Objects
-    of a class that is not among the names are counted as of an unknown category and left out. Names that only count
-    ("class 0", "class 1", …) are matched by order when there are as many. Raises InputError when no class matches.
+    See `match_names` for names that are written otherwise. Objects of a class that is not among the names are counted
+    as of an unknown category and left out. Names that only count ("class 0", "class 1", …) are matched by order when
+    there are as many. Raises InputError when no class matches.
     """
     table = match_classes(annotations.class_names, class_names)
     category_ids: list[int | str] = list(class_names)
@@ -48,16 +50,51 @@ def with_classes(annotations: Annotations, class_names: Sequence[str], report: R
 
 def match_classes(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """For each of `names` the index of the same class in `known`, or -1; see `with_classes`."""
-    if len(names) == len(known) and list(known) == [f"class {i}" for i in range(len(known))]:
+    if len(names) == len(known) and only_count(known):
         return np.arange(len(names))
-    index = {_plain(name): i for i, name in enumerate(known)}
-    table = np.array([index.get(_plain(name), -1) for name in names], dtype=np.int64)
+    table = match_names(names, known).index
     if not (table >= 0).any():
         raise InputError(
             f"The data's classes ({_first(names)}) and the model's ({_first(known)}) have no name in common; choose a "
             "model trained for these classes, or rename them."
         )
     return table
+
+
+class Matches(NamedTuple):
+    """For each name its index among the known ones, (names,) int64 with -1 for none; pairs that are written otherwise.
+
+    A pair of `loose` is the name and the known name that it was taken for.
+    """
+
+    index: np.ndarray
+    loose: list[tuple[str, str]]
+
+
+def match_names(names: Sequence[str], known: Sequence[str]) -> Matches:
+    """Find the same classes in two lists: those of the very same name, then those that are only written otherwise.
+
+    Case, spaces, hyphens and underscores make no difference there, and names of Pascal VOC stand for those of COCO,
+    but only one to one: of the names still without a match exactly one, for exactly one of the known ones left over.
+    """
+    exact = {name: i for i, name in reversed(list(enumerate(known)))}
+    index = np.array([exact.get(name, -1) for name in names], dtype=np.int64)
+    left, free = defaultdict(list), defaultdict(list)
+    for i in np.flatnonzero(index < 0).tolist():
+        left[_plain(names[i])].append(i)
+    for k in sorted({*range(len(known))} - {*index.tolist()}):
+        free[_plain(known[k])].append(k)
+    loose = []
+    for letters, places in left.items():
+        if len(places) == len(free[letters]) == 1:
+            index[places[0]] = free[letters][0]
+            loose.append((names[places[0]], known[free[letters][0]]))
+    return Matches(index, loose)
+
+
+def only_count(names: Sequence[str]) -> bool:
+    """Whether the names are those of a model that knows none: "class 0", "class 1", …"""
+    return list(names) == [f"class {i}" for i in range(len(names))]
 
 
 def _plain(name: str) -> str:
