@@ -52,7 +52,7 @@ def match_classes(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """For each of `names` the index of the same class in `known`, or -1; see `with_classes`."""
     if len(names) == len(known) and only_count(known):
         return np.arange(len(names))
-    table = match_names(names, known).index
+    table = match_names(names, known).indices
     if not (table >= 0).any():
         raise InputError(
             f"The data's classes ({_first(names)}) and the model's ({_first(known)}) have no name in common; choose a "
@@ -62,12 +62,12 @@ def match_classes(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
 
 
 class Matches(NamedTuple):
-    """For each name its index among the known ones, (names,) int64 with -1 for none; pairs that are written otherwise.
+    """For each name its index among the known ones, (names,) int64 with -1 for none, and what is written otherwise.
 
-    A pair of `loose` is the name and the known name that it was taken for.
+    `loose` holds pairs: the name, and the known name that it was taken for.
     """
 
-    index: np.ndarray
+    indices: np.ndarray
     loose: list[tuple[str, str]]
 
 
@@ -78,18 +78,21 @@ def match_names(names: Sequence[str], known: Sequence[str]) -> Matches:
     but only one to one: of the names still without a match exactly one, for exactly one of the known ones left over.
     """
     exact = {name: i for i, name in reversed(list(enumerate(known)))}
-    index = np.array([exact.get(name, -1) for name in names], dtype=np.int64)
-    left, free = defaultdict(list), defaultdict(list)
-    for i in np.flatnonzero(index < 0).tolist():
-        left[_plain(names[i])].append(i)
-    for k in sorted({*range(len(known))} - {*index.tolist()}):
-        free[_plain(known[k])].append(k)
+    found = [exact.get(name, -1) for name in names]
+    left: dict[str, list[int]] = defaultdict(list)
+    free: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(names):
+        if found[i] < 0:
+            left[_plain(name)].append(i)
+    for k, name in enumerate(known):
+        if k not in found:
+            free[_plain(name)].append(k)
     loose = []
     for letters, places in left.items():
         if len(places) == len(free[letters]) == 1:
-            index[places[0]] = free[letters][0]
-            loose.append((names[places[0]], known[free[letters][0]]))
-    return Matches(index, loose)
+            found[places[0]] = free[letters][0]
+            loose.append((names[places[0]], known[found[places[0]]]))
+    return Matches(np.array(found, dtype=np.int64), loose)
 
 
 def only_count(names: Sequence[str]) -> bool:

@@ -1,11 +1,15 @@
 """Weights to begin with: those of another model, as far as they fit, so that a detector learns other classes."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rtdetr_explained.data.class_matching import Matches, match_names, only_count
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.loading import load
 from rtdetr_explained.model import keys
@@ -16,6 +20,12 @@ from rtdetr_explained.model.weights import NUM_BATCHES, mismatches, read_tensors
 from rtdetr_explained.model.zoo import ZOO
 
 PREFIX = "backbone."
+# Tensors with one row for each class: the heads of the decoder and of the encoder, and the labels of denoising queries,
+# which have one more row for "no object".
+CLASS_ROWS = re.compile(
+    r"decoder\.score_heads\.\d+\.(weight|bias)|query_selection\.score_head\.(weight|bias)|denoising\.class_embed\.weight"
+)
+MAX_NAMED = 8  # classes in a line
 
 
 def initial_weights(weights: str, wanted: ModelConfig) -> tuple[ModelConfig, dict[str, Tensor]]:
@@ -39,10 +49,13 @@ def initial_weights(weights: str, wanted: ModelConfig) -> tuple[ModelConfig, dic
     )
 
 
-def begin(model: RTDETR, state: dict[str, Tensor] | None, backbone: str) -> list[str]:
-    """Fill a new model from the weights read before, or its backbone from a file; returns lines that say what was."""
+def begin(model: RTDETR, state: dict[str, Tensor] | None, class_names: Sequence[str], backbone: str) -> list[str]:
+    """Fill a new model from the weights read before, or its backbone from a file; returns lines that say what was.
+
+    `class_names` are those of the weights.
+    """
     if state is not None:
-        return adopt(model, state)
+        return adopt(model, state, class_names)
     if backbone:
         load_backbone(model, backbone)
         return [f"The backbone comes from {backbone}; everything else begins at random."]
@@ -77,18 +90,47 @@ def load_backbone(model: RTDETR, file: str) -> None:
 
 
 @torch.no_grad()
-def adopt(model: RTDETR, state: dict[str, Tensor]) -> list[str]:
-    """Copy every tensor whose name and shape fit; returns lines that say what was copied and what begins at random."""
+def adopt(model: RTDETR, state: dict[str, Tensor], class_names: Sequence[str]) -> list[str]:
+    """Copy every tensor that fits, the rows of the class heads by the names of their classes.
+
+    `class_names` are those of the weights, in the order of their rows. What has no match keeps its random values.
+    Returns lines that say what was copied, what begins at random, and which names were taken for one another.
+    """
     own = model.state_dict()
-    fitting = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
+    rows = {name for name in own if CLASS_ROWS.fullmatch(name)}
+    if model.config.query_select_method == "agnostic":  # one row for all classes
+        rows -= {"query_selection.score_head.weight", "query_selection.score_head.bias"}
+    fitting = {n: v for n, v in state.items() if n in own and n not in rows and v.shape == own[n].shape}
+    matches = same_classes(model.config.class_names, class_names)
+    kept = np.flatnonzero(matches.indices >= 0)
+    for name in rows:
+        if len(kept) and name in state and state[name].shape[1:] == own[name].shape[1:]:
+            fitting[name] = own[name].clone()
+            fitting[name][kept] = state[name][matches.indices[kept]].to(own[name])
     model.load_state_dict(fitting, strict=False)
     lines = [f"{len(fitting)} of {len(own)} tensors come from the weights given."]
-    for name, tensor in own.items():
-        if name not in fitting:
+    new = [repr(name) for name, old in zip(model.config.class_names, matches.indices, strict=True) if old < 0]
+    if new:
+        lines.append(
+            f"Of the {len(matches.indices)} classes the weights know {len(kept)}; the rows of the others in the heads "
+            f"begin at random: {', '.join(new[:MAX_NAMED])}{', …' if len(new) > MAX_NAMED else ''}."
+        )
+    lines += [f"The class {name!r} is taken for {known!r} of the weights." for name, known in matches.loose]
+    if only_count(class_names) and len(kept):
+        lines.append("The weights hold no names of classes; their rows are taken in the order of the data's classes.")
+    for name in own:
+        if name not in fitting and (name not in rows or len(kept)):
             had = (
-                f"its shape is {list(tensor.shape)}, not {list(state[name].shape)}"
+                f"its shape is {list(own[name].shape)}, not {list(state[name].shape)}"
                 if name in state
                 else "not in the file"
             )
             lines.append(f"Begins at random: {name} ({had}).")
     return lines
+
+
+def same_classes(names: Sequence[str], known: Sequence[str]) -> Matches:
+    """Which row of the weights belongs to each class: by name, or by order where the weights hold no names."""
+    if only_count(known) and len(names) == len(known):
+        return Matches(np.arange(len(names)), [])
+    return match_names(names, known)

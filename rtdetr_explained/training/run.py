@@ -55,7 +55,7 @@ def start_run(config: TrainConfig, class_names: tuple[str, ...], processes: Proc
     check_side(wanted, config.multi_scale)
     model = RTDETR(replace(wanted, class_names=class_names))
     if not config.resume:
-        lines = begin(model, state, config.backbone)
+        lines = begin(model, state, wanted.class_names, config.backbone)
         if processes.first:
             print(*lines, sep="\n", end="\n" if lines else "", file=sys.stderr)
     model = model.to(processes.device(config.device))

@@ -36,9 +36,80 @@ def test_weights_of_another_network_are_refused_and_fitting_ones_taken(tmp_path:
     config, state = initial_weights(str(path), replace(TINY, image_size=(96, 96)))
     assert config.image_size == (96, 96)
     other = RTDETR(config)
-    assert len(adopt(other, state)) == 1
+    assert len(adopt(other, state, config.class_names)) == 1
     for name, value in model.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
+
+
+HEADS = (
+    "decoder.score_heads.0.weight",
+    "decoder.score_heads.1.bias",
+    "query_selection.score_head.weight",
+    "query_selection.score_head.bias",
+    "denoising.class_embed.weight",
+)
+
+
+def knowing(*names: str) -> RTDETR:
+    """A model of these classes whose rows of class c are all 10 + c, and 5 for "no object"."""
+    model = RTDETR(replace(TINY, class_names=names))
+    for name in HEADS:
+        tensor = model.state_dict()[name]
+        for row in range(len(tensor)):
+            tensor[row] = 10 + row if row < len(names) else 5
+    return model
+
+
+@pytest.mark.parametrize(
+    ("names", "source", "lines"),
+    [
+        (("owl", "cat", "dog"), [0, 1, 2], []),
+        (("dog", "owl", "cat"), [2, 0, 1], []),
+        (("cat", "newt", "dog", "owl"), [1, None, 2, 0], ["the weights know 3", "begin at random: 'newt'"]),
+        (("dog",), [2], []),
+        (("Dog", "cat"), [2, 1], ["The class 'Dog' is taken for 'dog' of the weights."]),
+        (("dog", "Dog"), [2, None], ["know 1", "'Dog'"]),
+        (("elk", "fox", "gnu"), [None, None, None], ["the weights know 0", "'elk', 'fox', 'gnu'"]),
+    ],
+)
+def test_rows_of_the_heads_go_with_the_names_of_their_classes(
+    names: tuple[str, ...], source: list[int | None], lines: list[str]
+):
+    before, model = knowing("owl", "cat", "dog"), RTDETR(replace(TINY, class_names=names))
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    said = adopt(model, before.state_dict(), ("owl", "cat", "dog"))
+    for name in HEADS:
+        tensor = model.state_dict()[name]
+        for row, old in enumerate(source):
+            wanted = own[name][row] if old is None else torch.full_like(tensor[row], 10 + old)
+            assert torch.equal(tensor[row], wanted), (name, row)
+    assert (model.denoising.class_embed.weight[len(names)] == 0).all()  # "no object" stays what it is
+    assert torch.equal(
+        model.state_dict()["backbone.stem.2.conv.weight"], before.state_dict()["backbone.stem.2.conv.weight"]
+    )
+    for line in lines:
+        assert line in "\n".join(said)
+    assert len(said) == 1 + any(old is None for old in source) + ("Dog" in names and "dog" not in names)
+
+
+def test_weights_without_names_lend_their_rows_in_order_and_say_so():
+    before, model = knowing("class 0", "class 1"), RTDETR(replace(TINY, class_names=("owl", "cat")))
+    said = adopt(model, before.state_dict(), ("class 0", "class 1"))
+    assert model.state_dict()[HEADS[0]][:, 0].tolist() == [10, 11]
+    assert "in the order of the data's classes" in said[-1]
+    model = RTDETR(replace(TINY, class_names=("owl", "cat", "dog")))
+    assert "the weights know 0" in adopt(model, before.state_dict(), ("class 0", "class 1"))[1]
+
+
+def test_one_score_for_all_classes_is_nobodys_row():
+    agnostic = replace(TINY, query_select_method="agnostic")
+    before, model = (
+        RTDETR(replace(agnostic, class_names=("owl",))),
+        RTDETR(replace(agnostic, class_names=("cat", "dog"))),
+    )
+    before.query_selection.score_head.bias.data[:] = 7
+    adopt(model, before.state_dict(), ("owl",))
+    assert model.query_selection.score_head.bias.tolist() == [7]
 
 
 def trained(config=TINY) -> RTDETR:
@@ -131,9 +202,9 @@ def test_a_run_begins_with_the_backbone_given(tmp_path: Path, capsys: pytest.Cap
 def test_a_published_model_without_its_backbone_gets_a_remark():
     with torch.device("meta"):
         model = RTDETR(CONFIGS["rtdetrv2_r18vd"])
-    (line,) = begin(model, None, "")
+    (line,) = begin(model, None, (), "")
     assert "trained on ImageNet" in line
-    assert begin(RTDETR(TINY), None, "") == []
+    assert begin(RTDETR(TINY), None, (), "") == []
 
 
 def test_weights_and_a_backbone_together_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture):

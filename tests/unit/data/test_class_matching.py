@@ -37,12 +37,12 @@ def test_the_very_name_comes_first_and_another_spelling_only_one_to_one(
     names: list[str], known: list[str], index: list[int], loose: list[tuple[str, str]]
 ):
     found = match_names(names, known)
-    assert found.index.tolist() == index
+    assert found.indices.tolist() == index
     assert found.loose == loose
 
 
 def test_every_class_of_coco_is_itself():
-    assert match_names(COCO_CLASSES, COCO_CLASSES).index.tolist() == list(range(80))
+    assert match_names(COCO_CLASSES, COCO_CLASSES).indices.tolist() == list(range(80))
     turned = COCO_CLASSES[::-1]
     assert match_classes(turned, COCO_CLASSES).tolist() == list(range(80))[::-1]
 
