@@ -11,15 +11,18 @@ from importlib import import_module
 import streamlit as st
 from plotly.graph_objects import Figure, Scatter
 
-from app import images, keyboard, models, pipeline, sidebar, state
+from app import sidebar
+from app.components import keys as keyboard
+from app.components import pipeline_map as pipeline
+from app.session import images, models, state
+from app.session.state import OWN_WEIGHTS, ViewState
 from app.stages import STAGES, SUBTITLES
-from app.state import OWN_WEIGHTS, ViewState
-from app.text import plain
+from app.widgets.text import plain
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import ILLUSTRATIONS
-from rtdetr_explained.model import zoo
 from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.weights import zoo
 
 # The figures need the width that Streamlit's wide layout leaves empty; below 1000 px the inspector goes under them.
 # Narrower than 520 px they are scrolled.
@@ -85,7 +88,7 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
 def prepare() -> None:
     """Do the slow part of the first visit beforehand: import what pages share, load nano and trace the first image."""
     import_module("app.depths")
-    import_module("app.figures")
+    import_module("app.widgets.figures")
     models.trace_of(ViewState())
     # Streamlit collects garbage after each run; without this it would look through all of torch, a sixth of a second.
     gc.collect()

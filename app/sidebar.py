@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from app import images, models, state
-from app.state import OWN_WEIGHTS, ViewState
-from app.text import plain
+from app.session import images, models, state
+from app.session.state import OWN_WEIGHTS, ViewState
+from app.widgets.text import plain
 from rtdetr_explained.data.images import MAX_BYTES
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.model import zoo
+from rtdetr_explained.weights import zoo
 
 SOURCES = {"Sample": "sample", "Scene": "scene", "Upload": "upload", "Webcam": "webcam"}
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp"]

@@ -110,7 +110,7 @@ def prepare_app() -> None:
 def run_detect(options: argparse.Namespace) -> int:
     """Print what was found, best first, and draw it when asked to."""
     from rtdetr_explained.data.images import open_image
-    from rtdetr_explained.illustrations.boxes import draw_detections, save_image
+    from rtdetr_explained.illustrations.detections import draw_detections, save_image
 
     photo = open_image(options.image)
     detector = load_model(options)
@@ -144,7 +144,7 @@ def run_trace(options: argparse.Namespace) -> int:
 
 def run_models(options: argparse.Namespace) -> int:
     """List the table of models."""
-    from rtdetr_explained.model.zoo import ZOO
+    from rtdetr_explained.weights.zoo import ZOO
 
     if options.json:
         rows = [

@@ -20,7 +20,6 @@ from rtdetr_explained.model.postprocess import postprocess
 from rtdetr_explained.model.query_selection import Selection
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.tap import Tap
-from rtdetr_explained.model.weights import weights_hash
 from rtdetr_explained.tracing.edits import Edit, from_dict, to_dict
 from rtdetr_explained.tracing.profile import stage_flops, stage_profiles
 from rtdetr_explained.tracing.recorder import Recorder, install_hooks, recording
@@ -28,6 +27,7 @@ from rtdetr_explained.tracing.rerun import SELECTION_EDITS, plan
 from rtdetr_explained.tracing.sites import Keep, keeper, stage_of
 from rtdetr_explained.tracing.storage import SCHEMA
 from rtdetr_explained.tracing.trace import Detection, StageProfile, Trace
+from rtdetr_explained.weights.files import weights_hash
 
 PHOTO_SIDE_PX = 1280
 MAPS = tuple(f"hybrid_encoder.ccff.n{level}" for level in (3, 4, 5))

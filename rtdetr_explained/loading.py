@@ -8,10 +8,10 @@ import torch
 
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.device import usable_device
-from rtdetr_explained.model.download import fetch
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.model.weights import load_weights
-from rtdetr_explained.model.zoo import NANO_PATH, ZOO, find
+from rtdetr_explained.weights.download import fetch
+from rtdetr_explained.weights.files import load_weights
+from rtdetr_explained.weights.zoo import NANO_PATH, ZOO, find
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 

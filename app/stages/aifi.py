@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from app import controls, depths, figures, inspector, models
+from app import depths
+from app.session import models
+from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import aifi
 
 view, trace = models.current()

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from app import controls, depths, figures, further, inspector, models
+from app import depths
+from app.session import models
+from app.widgets import controls, figures, inspector
+from app.widgets import retrace as further
 from rtdetr_explained.illustrations import ccff
 
 view, trace = models.current()

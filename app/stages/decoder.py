@@ -3,9 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from app import controls, depths, duplicates, figures, inspector, models, tables
+from app import depths
 from app.components import refinement
-from rtdetr_explained.illustrations import decoder, decoder_updates
+from app.panels import decoder as duplicates
+from app.session import models
+from app.widgets import controls, figures, inspector, tables
+from rtdetr_explained.illustrations.decoder import updates as decoder_updates
+from rtdetr_explained.illustrations.decoder import view as decoder
 
 view, trace = models.current()
 

@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import depths, figures, inspector, models, sampling_effect, sampling_panels, sampling_point, sampling_proof
+from app import depths
 from app.components import sampling_canvas
-from app.state import Selected
-from rtdetr_explained.illustrations import deformable_attention
+from app.panels import sampling_effect, sampling_panels, sampling_point, sampling_proof
+from app.session import models
+from app.session.state import Selected
+from app.widgets import figures, inspector
+from rtdetr_explained.illustrations.deformable_attention import view as deformable_attention
 from rtdetr_explained.tracing.trace import Trace
 
 view, trace = models.current()

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import controls, depths, experiment, figures, inspector, models, state
+from app import depths
+from app.panels import denoising as experiment
+from app.session import models, state
+from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import denoising
 
 view, trace = models.current()

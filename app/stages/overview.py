@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from app import controls, depths, figures, inspector, models, tables
+from app import depths
+from app.session import models
+from app.widgets import controls, figures, inspector, tables
 from rtdetr_explained.illustrations import overview
 
 view, trace = models.current()

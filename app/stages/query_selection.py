@@ -2,9 +2,14 @@
 
 import streamlit as st
 
-from app import controls, depths, figures, inspector, models, place, selection
+from app import depths
 from app.components import score_maps
-from rtdetr_explained.illustrations import query_selection, query_selection_steps
+from app.panels import place
+from app.panels import query_selection as selection
+from app.session import models
+from app.widgets import controls, figures, inspector
+from rtdetr_explained.illustrations.query_selection import steps_page as query_selection_steps
+from rtdetr_explained.illustrations.query_selection import view as query_selection
 
 view, trace = models.current()
 view = selection.settle(view, trace)

@@ -145,7 +145,7 @@ def scene_seeds(options: argparse.Namespace) -> range:
 
 def check_outputs(options: argparse.Namespace) -> None:
     """Refuse files that cannot be written before the work is done, not after."""
-    from rtdetr_explained.illustrations.export import FORMATS
+    from rtdetr_explained.drawing.export import FORMATS
 
     for path in filter(None, (options.out, options.figure)):
         if not path.parent.is_dir():
@@ -156,8 +156,8 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write(result: dict[str, Any], options: argparse.Namespace) -> None:
     """Write the files asked for."""
+    from rtdetr_explained.drawing.export import to_bytes
     from rtdetr_explained.evaluation.figure import draw
-    from rtdetr_explained.illustrations.export import to_bytes
 
     try:
         if options.out:

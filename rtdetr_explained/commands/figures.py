@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """Trace the image, draw all figures and write them."""
     from rtdetr_explained.cli import load_model
     from rtdetr_explained.data.images import open_image
-    from rtdetr_explained.illustrations.export import FORMATS, to_bytes
+    from rtdetr_explained.drawing.export import FORMATS, to_bytes
 
     if wrong := [f for f in options.format if f not in FORMATS]:
         raise InputError(f"Figures cannot be written as {wrong[0]!r}; choose among {', '.join(FORMATS)}.")

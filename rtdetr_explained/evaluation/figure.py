@@ -6,8 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rtdetr_explained.drawing.colors import palette
 from rtdetr_explained.evaluation.summary import number
-from rtdetr_explained.illustrations.colors import palette
 
 ROWS = 27  # classes in a column, at most
 COLORS = palette("light")

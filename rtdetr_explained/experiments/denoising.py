@@ -12,18 +12,18 @@ import numpy as np
 from tqdm import tqdm
 
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
+from rtdetr_explained.drawing.export import to_bytes
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.experiments.collect import collect, matching_path
 from rtdetr_explained.experiments.figure import matplotlib_figure
 from rtdetr_explained.experiments.matching import matched_objects
 from rtdetr_explained.experiments.result import ARMS, name_of, read_result
 from rtdetr_explained.experiments.settings import Settings
-from rtdetr_explained.illustrations.export import to_bytes
-from rtdetr_explained.model.weights import unfinished
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.loop import Part, progress_bar, stop_signals, train
 from rtdetr_explained.training.run import Run, check_side, checkpoint_path, model_config, restore, start_run
+from rtdetr_explained.weights.files import unfinished
 
 
 def run_experiment(settings: Settings, resume: bool) -> bool:

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from rtdetr_explained.drawing.colors import POSITIVE, Palette, palette
+from rtdetr_explained.drawing.figure import FONT_PX, SMALL_PX, plotly_base
 from rtdetr_explained.experiments.result import ARMS, Result, caption, name_of
-from rtdetr_explained.illustrations.colors import POSITIVE, Palette, palette
-from rtdetr_explained.illustrations.drawing import FONT_PX, SMALL_PX, plotly_base
 
 
 @dataclass(frozen=True)

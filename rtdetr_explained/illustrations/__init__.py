@@ -18,5 +18,7 @@ def __getattr__(name: str) -> Any:
     # On first use, so that whoever only wants a colour does not wait for plotly and matplotlib.
     if name != "ILLUSTRATIONS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = {slug: import_module(f"{__name__}.{slug}") for slug in STAGES}
+    rooms = {"query_selection", "decoder", "deformable_attention"}
+    modules = {slug: f"{__name__}.{slug}.view" if slug in rooms else f"{__name__}.{slug}" for slug in STAGES}
+    globals()[name] = {slug: import_module(module) for slug, module in modules.items()}
     return globals()[name]

@@ -10,20 +10,12 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED
+from rtdetr_explained.drawing.figure import SMALL_PX, cells, color_bar, map_panel, number, place_labels, soft_photo
+from rtdetr_explained.drawing.marks import Drawing, Extent, Lines, Mark, Panel, Photo, Text, box_outline
+from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
+from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.colors import ON_PHOTO, PHOTO_HALO, SELECTED
-from rtdetr_explained.illustrations.drawing import (
-    SMALL_PX,
-    cells,
-    color_bar,
-    map_panel,
-    number,
-    place_labels,
-    soft_photo,
-)
-from rtdetr_explained.illustrations.marks import Drawing, Extent, Lines, Mark, Panel, Photo, Text, box_outline
-from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
-from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
 
 if TYPE_CHECKING:

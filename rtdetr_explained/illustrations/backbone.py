@@ -9,9 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.colors import LEVEL_COLORS, LEVEL_NAMES, palette
-from rtdetr_explained.illustrations.drawing import (
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, palette
+from rtdetr_explained.drawing.figure import (
     LEVEL_MARKERS,
     SMALL_PX,
     cells,
@@ -22,20 +21,10 @@ from rtdetr_explained.illustrations.drawing import (
     shape_text,
     value_range,
 )
-from rtdetr_explained.illustrations.marks import (
-    Axis,
-    Drawing,
-    Extent,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    box_outline,
-)
-from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
-from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text, box_outline
+from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
+from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import LEVEL_STRIDES
 from rtdetr_explained.tracing.trace import Trace
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.colors import LEVEL_COLORS, Palette, color_scale, palette
-from rtdetr_explained.illustrations.drawing import (
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, Palette, color_scale, palette
+from rtdetr_explained.drawing.figure import (
     FONT_PX,
     SMALL_PX,
     channel_map,
@@ -20,9 +19,10 @@ from rtdetr_explained.illustrations.drawing import (
     shape_text,
     value_range,
 )
-from rtdetr_explained.illustrations.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Text, box_outline
-from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
-from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Text, box_outline
+from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
+from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing.trace import Trace
 
 if TYPE_CHECKING:

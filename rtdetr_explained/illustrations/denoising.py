@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
+from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.denoising_drawing import drawing
-from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
-from rtdetr_explained.illustrations.marks_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Trace
 
 if TYPE_CHECKING:

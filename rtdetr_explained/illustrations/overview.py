@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.illustrations.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette, text_on
-from rtdetr_explained.illustrations.drawing import SMALL_PX, cxcywh_to_xyxy_px, place_labels, shape_text
-from rtdetr_explained.illustrations.marks import (
+from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette, text_on
+from rtdetr_explained.drawing.figure import SMALL_PX, cxcywh_to_xyxy_px, place_labels, shape_text
+from rtdetr_explained.drawing.marks import (  # fmt: skip
     Axis,
     Bars,
     Drawing,
@@ -23,9 +23,9 @@ from rtdetr_explained.illustrations.marks import (
     Points,
     Text,
     box_outline,
-)  # fmt: skip
-from rtdetr_explained.illustrations.marks_matplotlib import draw_matplotlib
-from rtdetr_explained.illustrations.marks_plotly import draw_plotly
+)
+from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
+from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.tracing.trace import Detection, Trace
 
 if TYPE_CHECKING:

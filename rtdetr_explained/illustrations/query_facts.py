@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtdetr_explained.illustrations.colors import LEVEL_NAMES
+from rtdetr_explained.drawing.colors import LEVEL_NAMES
 from rtdetr_explained.tracing.trace import Trace
 
 

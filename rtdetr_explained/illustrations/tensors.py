@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from rtdetr_explained.drawing.colors import color_scale, palette
+from rtdetr_explained.drawing.figure import FONT_PX, number, plotly_base, value_range
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.colors import color_scale, palette
-from rtdetr_explained.illustrations.drawing import FONT_PX, number, plotly_base, value_range
 
 BINS = 48
 MAX_CELLS = 90_000  # of a heat map, which then takes less than half a megabyte

@@ -12,12 +12,12 @@ from torch import Tensor
 from rtdetr_explained.data.class_matching import Matches, match_names, only_count
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.loading import load
-from rtdetr_explained.model import keys
 from rtdetr_explained.model.config import ModelConfig
-from rtdetr_explained.model.recognise import STRUCTURE
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.model.weights import NUM_BATCHES, mismatches, read_tensors
-from rtdetr_explained.model.zoo import ZOO
+from rtdetr_explained.weights import keys
+from rtdetr_explained.weights.files import NUM_BATCHES, mismatches, read_tensors
+from rtdetr_explained.weights.recognise import STRUCTURE
+from rtdetr_explained.weights.zoo import ZOO
 
 PREFIX = "backbone."
 # Tensors with one row for each class: the heads of the decoder and of the encoder, and the labels of denoising queries,

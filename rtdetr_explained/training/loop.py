@@ -20,7 +20,6 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.evaluation.photos import evaluate_photos
 from rtdetr_explained.evaluation.shapes import evaluate_shapes
 from rtdetr_explained.model.class_names import SHAPE_CLASSES
-from rtdetr_explained.model.weights import save_weights
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import PhotoDataset, ShapesDataset, batches
@@ -29,6 +28,7 @@ from rtdetr_explained.training.log import append_row, open_tensorboard, start_lo
 from rtdetr_explained.training.plot import save_summary
 from rtdetr_explained.training.run import Run, TrainingStopped, checkpoint_path, restore, save, settled, start_run
 from rtdetr_explained.training.step import KINDS, PARTS, train_step
+from rtdetr_explained.weights.files import save_weights
 
 LOG_COLUMNS = ("step", "images", "seconds", "lr", "loss", *KINDS, *PARTS, "grad_norm")
 METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR")

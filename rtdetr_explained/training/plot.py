@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from rtdetr_explained.illustrations.colors import LEVEL_COLORS, LIGHT, NEGATIVE
-from rtdetr_explained.illustrations.export import to_bytes
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, LIGHT, NEGATIVE
+from rtdetr_explained.drawing.export import to_bytes
 from rtdetr_explained.training.log import read_log
 
 PARTS = {"last": "last layer", "aux": "layers before", "enc": "encoder", "dn": "denoising"}

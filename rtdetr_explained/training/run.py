@@ -12,13 +12,13 @@ from rtdetr_explained.device import best_device
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS, LEVEL_STRIDES, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.model.zoo import ZOO
 from rtdetr_explained.training.checkpoint import save_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.distributed import ALONE, Processes, distribute, joined_norms
 from rtdetr_explained.training.ema import ModelEma
 from rtdetr_explained.training.initial import begin, initial_weights
 from rtdetr_explained.training.optimizer import parameter_groups
+from rtdetr_explained.weights.zoo import ZOO
 
 
 class TrainingStopped(RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rtdetr_explained.illustrations import sampling_payload
+from app.components.sampling_canvas import payload as sampling_payload
 
 OpenApp = Callable[..., AppTest]
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from page_text import text_of
 
-from app import figures, models
+from app.session import models
 from app.stages import STAGES
+from app.widgets import figures
 from rtdetr_explained.illustrations import ILLUSTRATIONS
 
 VALUES = {

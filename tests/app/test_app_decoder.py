@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from page_text import text_of
 
-from app import models, state
 from app.components import refinement
+from app.components.refinement import payload as decoder_payload
+from app.session import models, state
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.illustrations import decoder_duplicates, decoder_payload
+from rtdetr_explained.illustrations.decoder import duplicates as decoder_duplicates
 
 FEW = "scene-3-few"  # its star is found by one query and overlapped by several others
 

@@ -6,8 +6,8 @@ import json
 import pytest
 from page_text import text_of
 
-from app import models
-from rtdetr_explained.illustrations import deformable_attention_chain as chain
+from app.session import models
+from rtdetr_explained.illustrations.deformable_attention import points as chain
 from rtdetr_explained.tracing.edits import SetSampling
 from rtdetr_explained.tracing.reading import Reading
 

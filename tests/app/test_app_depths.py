@@ -7,9 +7,11 @@ import inspect
 import pytest
 from page_text import text_of
 
-from app import code, depths, formula, further, tensors
+from app import depths
+from app.depths import code, formula, tensors
+from app.session.state import DEPTHS, ViewState
 from app.stages import STAGES
-from app.state import DEPTHS, ViewState
+from app.widgets import retrace as further
 from rtdetr_explained.illustrations import ILLUSTRATIONS
 from rtdetr_explained.model import deformable_attention
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from app import images
-from app.text import plain
+from app.session import images
+from app.widgets.text import plain
 from rtdetr_explained.data.shapes import generate_scene
 from rtdetr_explained.errors import InputError
 

@@ -3,9 +3,10 @@
 import pytest
 from page_text import text_of
 
-from app import images, keyboard, models
+from app.components import keys as keyboard
+from app.session import images, models
+from app.session.state import ViewState
 from app.stages import STAGES
-from app.state import ViewState
 
 
 def test_the_compared_query_stands_beside_the_selected_one(open_app):

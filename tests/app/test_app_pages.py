@@ -3,7 +3,7 @@
 import pytest
 from page_text import text_of
 
-from app import state
+from app.session import state
 from app.stages import STAGES
 from rtdetr_explained.illustrations import ILLUSTRATIONS
 

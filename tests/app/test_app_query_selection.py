@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from page_text import text_of
 
-from app import models
 from app.components import score_maps
-from app.selection import most_queries
-from app.state import ViewState
-from rtdetr_explained.illustrations import query_selection_payload
-from rtdetr_explained.illustrations.query_selection_place import answer, place_report
+from app.components.score_maps import payload as query_selection_payload
+from app.panels.query_selection import most_queries
+from app.session import models
+from app.session.state import ViewState
+from rtdetr_explained.illustrations.query_selection.place import answer, place_report
 
 SLUG = "query_selection"
 EMPTY = (0.5, 0.5)  # no query of nano stands here in the default scene

@@ -15,8 +15,8 @@ import pytest
 from page_text import text_of
 from PIL import Image
 
-from app import images, models
-from rtdetr_explained.model import zoo
+from app.session import images, models
+from rtdetr_explained.weights import zoo
 
 SLUGS = ("overview", "denoising")
 

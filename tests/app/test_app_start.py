@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app import models, shell
-from app.state import ViewState
+from app import shell
+from app.session import models
+from app.session.state import ViewState
 
 ROOT = Path(__file__).parents[2]
 

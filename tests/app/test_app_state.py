@@ -2,8 +2,9 @@
 
 import pytest
 
-from app import state, units
-from app.state import Limits, ViewState, fit, from_params, to_params
+from app.session import state
+from app.session.state import Limits, ViewState, fit, from_params, to_params
+from app.widgets import units
 
 EVERYTHING = ViewState(
     image="scene-3-few",

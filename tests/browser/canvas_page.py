@@ -11,8 +11,8 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that `app` is found
 
-from app import models, state
 from app.components import sampling_canvas
+from app.session import models, state
 from rtdetr_explained.tracing import edits
 from rtdetr_explained.tracing.trace import Trace
 

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import expect
 
 import rtdetr_explained as rx
-from app import images
-from rtdetr_explained.illustrations.decoder_trajectory import step_boxes
-from rtdetr_explained.illustrations.drawing import cxcywh_to_xyxy_px
+from app.session import images
+from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
+from rtdetr_explained.illustrations.decoder.trajectory import step_boxes
 from rtdetr_explained.tracing.trace import Trace
 
 SCENE = "scene-8"

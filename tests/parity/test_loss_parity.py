@@ -13,8 +13,8 @@ import torch
 from reference import Pair, make_pair
 from torch import Tensor
 
-from rtdetr_explained.model import keys
 from rtdetr_explained.training.criterion import criterion
+from rtdetr_explained.weights import keys
 
 CLASSES = 80
 FIRST_LAYER = ("_aux_0", "_enc_0", "_dn_0")  # parts of the loss that no refinement comes before

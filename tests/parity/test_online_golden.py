@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import rtdetr_explained as rx
-from rtdetr_explained.model.download import fetch
-from rtdetr_explained.model.zoo import ZOO
+from rtdetr_explained.weights.download import fetch
+from rtdetr_explained.weights.zoo import ZOO
 
 pytestmark = pytest.mark.online
 

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import RTDetrV2ForObjectDetection
 
-from rtdetr_explained.model import keys
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.model.weights import load_weights, save_official, to_official, to_transformers
+from rtdetr_explained.weights import keys
+from rtdetr_explained.weights.files import load_weights, save_official, to_official, to_transformers
 
 Shapes = dict[str, list[int]]
 OFFICIAL = {name: config for name, config in CONFIGS.items() if name.startswith("rtdetrv2_")}

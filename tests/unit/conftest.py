@@ -52,7 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def get(server: Server, tmp_path: Path) -> Callable[..., Path]:
     """`fetch` from the server, without long pauses."""
-    from rtdetr_explained.model.download import fetch
+    from rtdetr_explained.weights.download import fetch
 
     def get(**options) -> Path:
         options = {"cache_dir": tmp_path, "timeout_s": 10, "backoff_s": 0.01} | options

@@ -14,9 +14,9 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.loading import load
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.model.weights import expected_tensors, save_official, save_weights
-from rtdetr_explained.model.zoo import ZOO
 from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.weights.files import expected_tensors, save_official, save_weights
+from rtdetr_explained.weights.zoo import ZOO
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app import state
-from app.state import Selected
-from rtdetr_explained.illustrations import decoder_payload
+from app.components.refinement import payload as decoder_payload
+from app.session import state
+from app.session.state import Selected
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "refinement"

@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app import models, state
-from app.state import Selected
-from rtdetr_explained.illustrations import sampling_payload
+from app.components.sampling_canvas import payload as sampling_payload
+from app.session import models, state
+from app.session.state import Selected
 from rtdetr_explained.tracing.trace import Trace
 
 HERE = Path(__file__).parent

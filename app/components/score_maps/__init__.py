@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app import state
-from app.state import Selected
-from rtdetr_explained.illustrations import query_selection_payload
-from rtdetr_explained.illustrations.query_selection import QuerySelectionView
+from app.components.score_maps import payload as query_selection_payload
+from app.session import state
+from app.session.state import Selected
+from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "score_maps"

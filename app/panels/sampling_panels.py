@@ -1,0 +1,43 @@
+"""What lies below the canvas: the weights, the spread of all queries, and the two ways of reading."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.session import models
+from app.session.state import Selected
+from app.widgets import figures
+from rtdetr_explained.illustrations.deformable_attention import discrete, spread, weights
+from rtdetr_explained.tracing.edits import SetSampling
+from rtdetr_explained.tracing.trace import Trace
+
+
+def show_weights(view: Selected, trace: Trace) -> None:
+    """Weight by level and by head, beside the compared query's."""
+    st.markdown("#### Where the weight lies")
+    st.markdown("Each head shares out a weight of one among its points on all three maps.")
+    data = weights.view(trace, view.query, view.layer, view.compare, view.head)
+    figures.show("deformable_attention_weights", weights, data)
+
+
+def show_spread(view: Selected, trace: Trace) -> None:
+    """Spread against box size, over all queries."""
+    st.markdown("#### How widely each query reads")
+    st.markdown("A large box is read widely and a small one closely, because offsets are measured in boxes.")
+    data = spread.view(trace, view.query, view.layer, view.compare, view.threshold)
+    figures.show("deformable_attention_spread", spread, data, selects="query")
+
+
+def show_sampling(view: Selected, trace: Trace) -> None:
+    """Bilinear and discrete reads, and what a run with the other way changes."""
+    st.markdown("#### Mixing four cells, or taking one")
+    st.markdown("Discrete sampling reads one cell for each point, which simple hardware can do.")
+    other = models.outcome_of(view, trace, (SetSampling(discrete.other_method(trace)),))
+    data = discrete.view(trace, other, view.query, view.layer, view.head, view.level, view.threshold)
+    figures.show("deformable_attention_sampling", discrete, data)
+    rows = discrete.rows(data)
+    table = pd.DataFrame(
+        [(name, *values) for name, values in rows.items()], columns=["", *map(str.capitalize, discrete.METHODS)]
+    )
+    st.table(table, border="horizontal", hide_index=True, alt="Bilinear and discrete sampling compared")

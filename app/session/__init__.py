@@ -1,0 +1,1 @@
+"""What a visitor looks at: the view, its images, weights and traces."""

@@ -1,0 +1,1 @@
+"""The decoder: boxes and scores from layer to layer."""

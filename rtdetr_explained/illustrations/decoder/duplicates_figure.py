@@ -1,0 +1,156 @@
+"""The figure of duplicates: their boxes on the photo, their scores and the attention they give the winner, by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
+from rtdetr_explained.drawing.figure import soft_photo
+from rtdetr_explained.drawing.marks import (
+    Axis,
+    Drawing,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Points,
+    Text,
+    area_px,
+    box_outline,
+    photo_part,
+    region_around,
+)
+
+if TYPE_CHECKING:
+    from rtdetr_explained.illustrations.decoder.duplicates import Duplicates
+
+HEIGHT = 340
+TOP, FOOT = 46, 44  # pixels above and below the panels
+MOST_NAMED = 6  # lines that get a name at their end
+
+
+def drawing(view: Duplicates, theme: str) -> Drawing:
+    """Three panels, side by side."""
+    colors = palette(theme)
+    return Drawing([boxes(view), scores(view, colors), attention(view, colors)], height=HEIGHT)
+
+
+def boxes(view: Duplicates) -> Panel:
+    """The part of the photo where they end, with links to the winner as heavy as the attention it gets."""
+    final = view.boxes_px[-1]
+    region = region_around(final, view.image_size, room=0.35, least=0.15)
+    part = photo_part(view.photo, view.image_size, region)
+    marks: list[Mark] = [Photo(soft_photo(part.image), part.extent)]
+    start = view.boxes_px[view.layer]  # what they hold when the layer begins
+    points = (start[:, :2] + start[:, 2:]) / 2
+    strongest = max(float(view.to_winner[view.layer, 1:].max(initial=0)), 1e-9)
+    for i in range(len(view.members) - 1, 0, -1):
+        share = float(view.to_winner[view.layer, i])
+        x, y = points[[0, i]].T
+        strength = share / strongest
+        marks.append(Lines(x, y, ON_PHOTO, 0.8 + 3 * strength, alpha=0.35 + 0.6 * strength, name=f"link {i}"))
+    for i in range(len(view.members) - 1, -1, -1):
+        x, y = box_outline(final[i])
+        width = 2.5 if i == 0 or color_of(view, i) else 1.2
+        marks.append(
+            Lines(
+                x, y, color_of(view, i) or ON_PHOTO, width, "solid" if i == 0 else "dash", 1 if width > 2 else 0.75,
+                halo=width > 2, hover=[words_of(view, i)] * len(x), name=f"box of {view.members[i]}",
+            )
+        )  # fmt: skip
+    hover = [words_of(view, i) for i in range(len(view.members))]
+    size = np.where(np.arange(len(view.members)) == 0, 11.0, 7.0)
+    x, y = points.T
+    marks.append(Points(x, y, ON_PHOTO, size, edge=PHOTO_HALO, hover=hover, ids=view.members, name="reference points"))
+    return Panel(
+        area_px(HEIGHT, 0.005, TOP, 0.30, HEIGHT - 8),
+        Axis((region[0], region[2])),
+        Axis((region[3], region[1])),
+        marks,
+        title="Where they end",
+        subtitle=f"solid: the winner; links: layer {view.layer + 1}",
+        ratio=1,
+    )
+
+
+def scores(view: Duplicates, colors: Palette) -> Panel:
+    """The score of the class after each step, a line for each query."""
+    last = len(view.scores) - 1
+    hollow = [step for step in range(last + 1) if view.derived[step]]
+    marks = curves(view, view.scores, np.arange(last + 1), colors, hollow, "score", first=0)
+    marks.append(
+        Lines(
+            np.array([-0.2, last + 0.2]), np.repeat(view.threshold, 2), colors.muted, 1, "dot", name="threshold"
+        )
+    )  # fmt: skip
+    labels = ["first", *(str(step) for step in range(1, last)), f"{last}"]
+    return Panel(
+        area_px(HEIGHT, 0.355, TOP, 0.65, HEIGHT - FOOT),
+        Axis((-0.2, last + 0.55), "after decoder layer", list(range(last + 1)), labels),
+        Axis((-0.02, 1.04), "", (0, 0.5, 1), grid=True),
+        marks,
+        title=f"Probability of “{view.name}”",
+        subtitle="hollow: derived; dotted: threshold",
+    )
+
+
+def attention(view: Duplicates, colors: Palette) -> Panel:
+    """The share of self-attention each duplicate gives the winner in each layer."""
+    layers = len(view.to_winner)
+    marks = curves(view, view.to_winner, np.arange(1, layers + 1), colors, [], "attention", first=1)
+    ends = np.array([0.75, layers + 0.3])
+    marks.append(Lines(ends, np.repeat(view.even, 2), colors.muted, 1, "dot", name="even share"))
+    subtitle = "dotted: an even share" if view.head is None else f"head {view.head}; dotted: an even share"
+    return Panel(
+        area_px(HEIGHT, 0.715, TOP, 0.995, HEIGHT - FOOT),
+        Axis((0.75, layers + 0.5), "decoder layer", list(range(1, layers + 1))),
+        Axis((0, attention_top(view)), "", None, grid=True),
+        marks,
+        title=f"Attention given to query {view.winner}",
+        subtitle=subtitle,
+    )
+
+
+def curves(
+    view: Duplicates, values: np.ndarray, x: np.ndarray, colors: Palette, hollow: list[int], what: str, first: int
+) -> list[Mark]:
+    """A line for each query from number `first` on, the winner on top, and the names of the uppermost at their ends."""
+    marks: list[Mark] = []
+    for i in range(len(view.members) - 1, first - 1, -1):
+        color = color_of(view, i) or (colors.text if i == 0 else colors.grey)
+        width = 2.5 if i == 0 or color_of(view, i) else 1.2
+        name = f"{what} of {view.members[i]}"
+        marks.append(Lines(x, values[:, i], color, width, "solid" if i == 0 else "dash", name=name))
+        solid = np.array([step not in hollow for step in range(len(x))])
+        for shown, fill, kind in ((solid, color, "traced"), (~solid, colors.background, "derived")):
+            hover = [f"{words_of(view, i)}<br>{what} <b>{value:.3f}</b>" for value in values[shown, i]]
+            if shown.any():
+                look = {"edge": color, "hover": hover, "ids": np.repeat(view.members[i], shown.sum())}
+                marks.append(Points(x[shown], values[shown, i], fill, 7, name=f"{name}, {kind}", **look))
+    room = 0.06 * (1.06 if what == "score" else attention_top(view))
+    named: list[float] = []
+    by_value = (first + np.argsort(-values[-1, first:], kind="stable")).tolist()
+    for i in sorted(by_value, key=lambda i: color_of(view, i) is None and i != 0):  # the ones that stand out first
+        y = float(values[-1, i])
+        if len(named) < MOST_NAMED and all(abs(y - other) > room for other in named):
+            named.append(y)
+            color = color_of(view, i) or colors.text
+            marks.append(Text(float(x[-1]), y, f"{view.members[i]}", color, dx=7, bold=i == 0))
+    return marks
+
+
+def attention_top(view: Duplicates) -> float:
+    """The upper end of the axis of attention."""
+    return max(float(view.to_winner[:, 1:].max(initial=0)), 2 * view.even) * 1.15
+
+
+def color_of(view: Duplicates, i: int) -> str | None:
+    """The colour of the selected or compared query, None for the others."""
+    return {view.query: SELECTED, view.compare: COMPARED}.get(int(view.members[i]))
+
+
+def words_of(view: Duplicates, i: int) -> str:
+    """What a query says under the pointer."""
+    return f"query {view.members[i]}{' (winner)' if i == 0 else ''} · {view.name} {view.scores[-1, i]:.2f}"

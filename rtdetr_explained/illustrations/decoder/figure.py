@@ -1,0 +1,220 @@
+"""The figure of the decoder: links between queries, one box through the layers, its scores, its attention weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
+from rtdetr_explained.drawing.figure import box_text, cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.drawing.marks import (
+    Axis,
+    Bars,
+    Drawing,
+    Extent,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Points,
+    Text,
+    area_px,
+    box_outline,
+    photo_height,
+    photo_part,
+    region_around,
+    short_name,
+)
+
+if TYPE_CHECKING:
+    from rtdetr_explained.illustrations.decoder.view import DecoderView
+
+PHOTO_TOP = 42  # pixels from above
+BELOW_PHOTO = 278  # pixels from the lower edge of the photos to that of the figure
+
+
+def drawing(view: DecoderView, theme: str) -> Drawing:
+    """The figure as panels."""
+    colors = palette(theme)
+    height = figure_height(view)
+    return Drawing([listening(view), refinement(view), score_steps(view, colors), weights(view, colors)], height=height)
+
+
+def figure_height(view: DecoderView) -> int:
+    """Pixels; less for a wide photo."""
+    return PHOTO_TOP + photo_height(view.image_size) + BELOW_PHOTO
+
+
+def photo_area(view: DecoderView, left: float, right: float) -> Extent:
+    """The upper row."""
+    height = figure_height(view)
+    return area_px(height, left, PHOTO_TOP, right, height - BELOW_PHOTO)
+
+
+def chart_area(view: DecoderView, left: float, right: float, foot: int) -> Extent:
+    """The lower row, with `foot` pixels kept for what is written under it."""
+    height = figure_height(view)
+    return area_px(height, left, height - BELOW_PHOTO + 62, right, height - foot)
+
+
+def listening(view: DecoderView) -> Panel:
+    """The whole photo: every final box, and links from the query to those it attends to."""
+    width, height = view.image_size
+    boxes = cxcywh_to_xyxy_px(view.final_boxes, view.image_size)
+    points = view.points * np.array([width, height])
+    others = np.arange(len(boxes)) != view.query
+    found = (view.final_scores > view.threshold) & others
+    marks: list[Mark] = [Photo(soft_photo(view.photo), (0, 0, width, height))]
+    for shown, line_width, alpha, halo, name in (
+        (~found & others, 1.0, 0.22, False, "other queries"), (found, 1.5, 0.9, True, "other detections"),
+    ):  # fmt: skip
+        x, y = box_outline(boxes[shown])
+        marks.append(Lines(x, y, ON_PHOTO, line_width, alpha=alpha, halo=halo, name=name))
+    strongest = max(float(view.attention[view.linked].max(initial=0)), 1e-9)
+    start = points[view.query]
+    for q in view.linked:
+        strength = float(view.attention[q]) / strongest
+        x, y = np.array([start[0], points[q, 0]]), np.array([start[1], points[q, 1]])
+        marks.append(Lines(x, y, SELECTED, 1 + 3.5 * strength, alpha=0.5 + 0.5 * strength, name=f"link to query {q}"))
+    hover = [
+        f"query {q} · {view.final_names[q]} {view.final_scores[q]:.2f}<br>attention <b>{view.attention[q]:.3f}</b>"
+        for q in range(len(boxes))
+    ]
+    size = np.where(np.isin(np.arange(len(boxes)), view.linked), 7.0, 4.0)
+    ids = np.nonzero(others)[0]
+    texts = [hover[q] for q in ids]
+    x, y = points[others].T
+    marks.append(
+        Points(x, y, ON_PHOTO, size[others], edge=PHOTO_HALO, hover=texts, ids=ids, name="reference points"),
+    )
+    if view.compare is not None:
+        x, y = box_outline(boxes[view.compare])
+        marks.append(Lines(x, y, COMPARED, 2.5, "dash", halo=True, name="compared query"))
+    x, y = box_outline(boxes[view.query])
+    marks += [
+        Lines(x, y, SELECTED, 2.5, halo=True, name="selected query"),
+        Points(
+            start[:1], start[1:], SELECTED, 10, edge=ON_PHOTO, hover=[hover[view.query]], name="its reference point"
+        ),
+    ]
+    heads = f"mean of {view.num_heads} heads" if view.head is None else f"head {view.head}"
+    return Panel(
+        photo_area(view, 0.012, 0.49),
+        Axis((0, width)),
+        Axis((height, 0)),
+        marks,
+        title=f"Whom query {view.query} listens to",
+        subtitle=f"layer {view.layer + 1}, self-attention, {heads}",
+        ratio=1,
+    )
+
+
+def refinement(view: DecoderView) -> Panel:
+    """The part of the photo around the query, with its box after each layer."""
+    boxes = cxcywh_to_xyxy_px(view.boxes, view.image_size)
+    region = region_around(boxes, view.image_size)
+    final = cxcywh_to_xyxy_px(view.final_boxes, view.image_size)
+    found = (view.final_scores > view.threshold) & (np.arange(len(final)) != view.query)
+    x, y = box_outline(final[found])
+    marks: list[Mark] = [photo_part(view.photo, view.image_size, region)]
+    marks.append(Lines(x, y, ON_PHOTO, 1.5, alpha=0.9, halo=True, name="other detections"))
+    if view.compared_boxes is not None:
+        x, y = box_outline(cxcywh_to_xyxy_px(view.compared_boxes[-1], view.image_size))
+        marks.append(Lines(x, y, COMPARED, 2.5, halo=True, name="final box of the compared query"))
+    last = len(boxes) - 1
+    for i, (step, box, score) in enumerate(zip(view.steps, boxes, view.scores, strict=True)):
+        x, y = box_outline(box)
+        dash = "dot" if i == 0 else "solid" if i == last else "dash"
+        strength = i / last
+        hover = [f"{step}: {box_text(box)} px<br>score <b>{score:.2f}</b>"] * len(x)
+        marks.append(
+            Lines(x, y, SELECTED, 1.5 + 1.5 * strength, dash, 0.6 + 0.4 * strength, halo=True, hover=hover, name=step)
+        )
+    marks += step_labels(boxes, region)
+    return Panel(
+        photo_area(view, 0.51, 0.988),
+        Axis((region[0], region[2])),
+        Axis((region[3], region[1])),
+        marks,
+        title="Its box, layer after layer",
+        subtitle="dotted: first, dashed: between, solid: final",
+        ratio=1,
+    )
+
+
+def step_labels(boxes: np.ndarray, region: Extent) -> list[Mark]:
+    """A name for each box in a column beside all of them, on the side with more room, with a line to its edge."""
+    names = ["first", *(str(i) for i in range(1, len(boxes) - 1)), "final"]
+    x0, y0, x1, y1 = region
+    left = boxes[:, 0].min() - x0 > x1 - boxes[:, 2].max()
+    width, height = x1 - x0, y1 - y0
+    column = max(boxes[:, 0].min() - 0.06 * width, x0 + 0.17 * width) if left else boxes[:, 2].max() + 0.06 * width
+    column = min(column, x1 - 0.17 * width)
+    top, bottom = boxes[:, 1].min(), boxes[:, 3].max()
+    reach = max(float(bottom - top) * 0.8, 0.085 * height * (len(names) - 1)) / 2
+    middle = float(np.clip((top + bottom) / 2, y0 + reach + 0.04 * height, max(y1 - reach - 0.04 * height, y0 + reach)))
+    marks: list[Mark] = []
+    for name, box, y in zip(names, boxes, np.linspace(middle - reach, middle + reach, len(names)), strict=True):
+        edge = np.array([box[0] if left else box[2], np.clip(y, box[1], box[3])])
+        marks.append(Lines(np.array([column, edge[0]]), np.array([y, edge[1]]), SELECTED, 1, name=f"line to {name}"))
+        look = {"align": "right" if left else "left", "bold": name == "final", "box": ON_PHOTO}
+        marks.append(Text(float(column), float(y), name, SELECTED, **look))
+    return marks
+
+
+def score_steps(view: DecoderView, colors: Palette) -> Panel:
+    """The score of the final class, step by step."""
+    steps = np.arange(len(view.scores))
+    hover = [
+        f"{step}: <b>{score:.3f}</b>{' (derived)' if derived else ''}"
+        for step, score, derived in zip(view.steps, view.scores, view.derived, strict=True)
+    ]
+    traced = ~view.derived
+    marks: list[Mark] = [Lines(steps, view.scores, SELECTED, 1.5, name="score")]
+    for shown, color, name in ((traced, SELECTED, "traced"), (view.derived, colors.background, "derived")):
+        texts = [text for text, yes in zip(hover, shown, strict=True) if yes]
+        marks.append(Points(steps[shown], view.scores[shown], color, 9, edge=SELECTED, hover=texts, name=name))
+    if view.compared_scores is not None:
+        marks.append(Lines(steps, view.compared_scores, COMPARED, 1.5, "dash", name="score of the compared query"))
+        end = float(view.compared_scores[-1])
+        marks.append(Text(float(steps[-1]) + 0.08, end, f"{view.compare}", COMPARED, dx=4, bold=True))
+    for step, score in zip(steps, view.scores, strict=True):
+        dy, valign = (-8, "top") if score > 0.85 else (8, "bottom")
+        marks.append(Text(float(step), float(score), f"{score:.2f}", colors.text, align="center", valign=valign, dy=dy))
+    last = len(steps) - 1
+    if last > 1:
+        marks.append(Lines(np.array([0.8, last - 0.8]), np.array([-0.1, -0.1]), colors.grey, 1, name="derived steps"))
+        marks.append(Text(last / 2, -0.1, "derived", colors.muted, align="center", box=colors.background))
+    ticks = ["first", *(str(i) for i in range(1, last)), f"{last}, final"]
+    return Panel(
+        chart_area(view, 0.07, 0.47, 48),
+        Axis((-0.4, last + 0.4), "decoder layer", list(range(last + 1)), ticks),
+        Axis((-0.2, 1.05), "probability", (0, 0.5, 1), grid=True),
+        marks,
+        title=f"Score of “{view.class_name}”",
+        subtitle="hollow: derived, by that layer’s own class head",
+    )
+
+
+def weights(view: DecoderView, colors: Palette) -> Panel:
+    """The heaviest attention weights as bars, heaviest on top, after the query's own."""
+    shown = [view.query, *view.linked.tolist()]
+    values = view.attention[shown]
+    rows = np.arange(len(shown))
+    names = ["itself", *(f"{q} · {short_name(view.final_names[q])} {view.final_scores[q]:.2f}" for q in shown[1:])]
+    top = max(float(values.max()), 1e-9)
+    marks: list[Mark] = []
+    for at, color, name in ((rows[:1], colors.grey, "itself"), (rows[1:], SELECTED, "others")):
+        hover = [f"query {shown[i]} · {view.final_names[shown[i]]}<br>attention <b>{values[i]:.4f}</b>" for i in at]
+        marks.append(Bars(at, values[at], color, hover=hover, name=name))
+    marks += [Text(float(v), float(i), f"{v:.3f}", colors.text, dx=4) for i, v in zip(rows, values, strict=True)]
+    rest = max(0.0, 1 - float(values.sum()))
+    return Panel(
+        chart_area(view, 0.70, 0.988, 28),
+        Axis((0, top * 1.4)),
+        Axis((len(shown) - 0.5, -0.5), "", rows.tolist(), names),
+        marks,
+        title="Attention weights",
+        subtitle=f"other {len(view.attention) - len(shown)} queries: {rest:.2f}",
+    )

@@ -1,0 +1,1 @@
+"""Deformable attention: the few points a query reads."""

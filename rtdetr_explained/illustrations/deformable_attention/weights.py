@@ -1,0 +1,166 @@
+"""Where a query's weight lies: by level and by head, for one query or for two beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, SELECTED, Palette, palette
+from rtdetr_explained.drawing.figure import LEVEL_MARKERS
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Points, Text, area_px
+from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
+from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.illustrations.choice import check_choice
+from rtdetr_explained.illustrations.deformable_attention.points import level_of_points
+from rtdetr_explained.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 540, 330
+QUERY_COLORS = (SELECTED, COMPARED)
+
+
+@dataclass(frozen=True)
+class WeightsView:
+    """The weight of one or two `queries` in a layer: `by_head` (n, H, 3) adds up each head's weights by level.
+
+    The weights of a head sum to one, unless an edit took some away. `selected_head` is the one to point at.
+    """
+
+    layer: int
+    queries: tuple[int, ...]
+    by_head: np.ndarray
+    selected_head: int | None
+
+    @property
+    def by_level(self) -> np.ndarray:
+        """The share of each level in the weight of all heads (n, 3)."""
+        total = self.by_head.sum(1)
+        return total / np.maximum(total.sum(1, keepdims=True), 1e-9)
+
+
+def view(trace: Trace, query: int, layer: int, compare: int | None = None, head: int | None = None) -> WeightsView:
+    """The weights of a query and, where given, of another one. Raises InputError when one does not exist."""
+    queries = (query,) if compare is None or compare == query else (query, compare)
+    for index in queries:
+        trace.query(index)
+    check_choice("layer", layer, trace.num_layers)
+    weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array[list(queries)].astype(np.float32)  # n H P
+    if head is not None:
+        check_choice("head", head, weights.shape[1])
+    level_of = level_of_points(trace)
+    by_head = np.stack([weights[..., level_of == level].sum(-1) for level in range(len(trace.map_sizes))], axis=-1)
+    return WeightsView(layer, queries, by_head, head)
+
+
+def drawing(view: WeightsView, theme: str) -> Drawing:
+    """Two panels, by level and by head."""
+    colors = palette(theme)
+    return Drawing([by_level(view, colors), by_head(view, colors)], width=WIDTH, height=HEIGHT)
+
+
+def by_level(view: WeightsView, colors: Palette) -> Panel:
+    """A bar for each level, of each query."""
+    top = float(view.by_level.max()) or 1.0
+    n = len(view.queries)
+    key = -0.12 * top if n == 1 else -0.38 * top
+    marks: list[Mark] = []
+    for level, (name, color) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, strict=True)):
+        marks.append(Points(np.array([key]), np.array([level]), color, 10, LEVEL_MARKERS[level], name=f"key {name}"))
+        for i, query in enumerate(view.queries):
+            share, y = float(view.by_level[i, level]), row_of(level, i, n)
+            hover = [f"query {query} · {name}: {share:.3f} of the weight"]
+            bar = Bars(np.array([y]), np.array([share]), color, height=0.72 / n, hover=hover, name=f"{name} of {query}")
+            marks += [bar, Text(share, y, f"{share:.2f}", colors.text, dx=4)]
+            if n > 1:
+                marks.append(Text(0, y, str(query), QUERY_COLORS[i], align="right", dx=-4, bold=True))
+    return Panel(
+        area_px(HEIGHT, 0.07, 42, 0.36, HEIGHT - 34),
+        Axis((key - 0.12 * top, 1.4 * top), "share of the weight"),
+        Axis((2.6, -0.6), "", (0, 1, 2), LEVEL_NAMES),
+        marks,
+        title="By level",
+        subtitle="all heads",
+    )
+
+
+def by_head(view: WeightsView, colors: Palette) -> Panel:
+    """A bar for each head, parted by level, of each query."""
+    n, H = len(view.queries), view.by_head.shape[1]
+    marks: list[Mark] = []
+    for i, query in enumerate(view.queries):
+        rows = np.array([row_of(head, i, n) for head in range(H)])
+        left = np.zeros(H, dtype=np.float32)
+        for level, (name, color) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, strict=True)):
+            width = view.by_head[i, :, level]
+            hover = [f"query {query} · head {h} · {name}: <b>{value:.3f}</b>" for h, value in enumerate(width)]
+            mark = f"{name} by head of {query}"
+            marks.append(Bars(rows, width, color, left, height=0.72 / n, hover=hover, name=mark))
+            left = left + width
+        if n > 1:
+            words = [Text(1, y, str(query), QUERY_COLORS[i], dx=4, bold=True) for y in rows]
+            marks += words
+    if view.selected_head is not None:
+        y = np.array([view.selected_head - 0.45, view.selected_head + 0.45])
+        marks.append(Lines(np.full(2, -0.015), y, colors.text, 4, name="selected head"))
+    return Panel(
+        area_px(HEIGHT, 0.46, 42, 0.995, HEIGHT - 34),
+        Axis((-0.03, 1.12 if n > 1 else 1.02), "weight", (0, 0.5, 1)),
+        Axis((H - 0.4, -0.6), "", list(range(H)), [f"head {head}" for head in range(H)]),
+        marks,
+        title="By head",
+        subtitle="each head's weights sum to 1",
+    )
+
+
+def row_of(group: int, i: int, n: int) -> float:
+    """Where bar i of the n bars of a group lies."""
+    return group + (i - (n - 1) / 2) * 0.78 / n
+
+
+def plotly_figure(view: WeightsView, theme: str) -> go.Figure:
+    """The interactive figure."""
+    return draw_plotly(drawing(view, theme), theme)
+
+
+def matplotlib_figure(view: WeightsView, theme: str) -> Figure:
+    """The figure for export."""
+    return draw_matplotlib(drawing(view, theme), theme)
+
+
+def caption(view: WeightsView) -> str:
+    """One sentence saying what is seen."""
+    parts = [f"query {q} puts {most(shares)}" for q, shares in zip(view.queries, view.by_level, strict=True)]
+    return f"In layer {view.layer + 1} {' and '.join(parts)}."
+
+
+def most(shares: np.ndarray) -> str:
+    """Where most of a weight lies, or more than elsewhere, or as much, in words; told apart by whole percents."""
+    percent = np.round(100 * shares)
+    names = [name for name, share in zip(LEVEL_NAMES, percent, strict=True) if share == percent.max()]
+    if len(names) > 1:
+        return f"equal weight on {', '.join(names[:-1])} and {names[-1]} ({percent.max():.0f}% each)"
+    if percent.max() > 50:
+        return f"most of its weight on {names[0]} ({percent.max():.0f}%)"
+    return f"more weight on {names[0]} ({percent.max():.0f}%) than on any other level"
+
+
+def alt_text(view: WeightsView) -> str:
+    """The figure in words."""
+    return "Bars of the attention weight by level, and by head parted by level. " + caption(view)
+
+
+def table(view: WeightsView) -> dict[str, list]:
+    """One row for each query and head, and one for all heads."""
+    rows: dict[str, list] = {"query": [], "head": [], **{name: [] for name in LEVEL_NAMES}}
+    for i, query in enumerate(view.queries):
+        for name, shares in [("all", view.by_level[i]), *((str(h), row) for h, row in enumerate(view.by_head[i]))]:
+            rows["query"].append(query)
+            rows["head"].append(name)
+            for level, share in zip(LEVEL_NAMES, shares, strict=True):
+                rows[level].append(round(float(share), 3))
+    return rows

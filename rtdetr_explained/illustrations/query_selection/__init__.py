@@ -1,0 +1,1 @@
+"""Query selection: which cells of the three maps become queries."""

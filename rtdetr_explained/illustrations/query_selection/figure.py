@@ -1,0 +1,121 @@
+"""The exported figure of query selection: the score maps over the photo, and below them the steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from rtdetr_explained.drawing.colors import (
+    COMPARED,
+    LEVEL_COLORS,
+    LEVEL_NAMES,
+    ON_PHOTO,
+    OVERLAY,
+    PHOTO_HALO,
+    SELECTED,
+    Palette,
+    palette,
+)
+from rtdetr_explained.drawing.figure import LEVEL_MARKERS, map_panel, soft_photo
+from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Photo, Points, area_px
+from rtdetr_explained.illustrations.query_selection.steps import STEPS_HEIGHT, log_scores, log_ticks, score_range, steps
+
+if TYPE_CHECKING:
+    from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
+
+MAPS_HEIGHT = 256  # pixels
+CLEAR = 0.5  # share of the cells, those with the lowest scores, through which the photo is seen unchanged
+MAP_PHOTO_PX = 320  # longest side of the photo below a map
+
+
+def drawing(view: QuerySelectionView, theme: str) -> Drawing:
+    """The figure as panels."""
+    colors = palette(theme)
+    height = MAPS_HEIGHT + STEPS_HEIGHT
+    small = soft_photo(view.photo)
+    small.thumbnail((MAP_PHOTO_PX, MAP_PHOTO_PX))
+    maps = [score_map(view, level, small, height) for level in range(len(view.chosen))]
+    return Drawing(
+        [*maps, score_bar(view, colors, height), *steps(view, theme, height, MAPS_HEIGHT, right=0.62)],
+        height=height,
+    )
+
+
+def score_map(view: QuerySelectionView, level: int, photo: Image.Image, height: int) -> Panel:
+    """One level's scores over the photo, with the chosen cells, the near misses and what a re-run changed."""
+    scores = view.level_scores[level]
+    h, w = scores.shape
+    name, marker = LEVEL_NAMES[level], LEVEL_MARKERS[level]
+    low, high = score_range(view.sorted_scores, CLEAR)
+    extent = (-0.5, -0.5, w - 0.5, h - 0.5)
+    hover = f"{name} · row %{{y}}, column %{{x}}<br>best class probability <b>%{{customdata:.4f}}</b>"
+    marks: list[Mark] = [
+        Photo(photo, extent),
+        Heat(log_scores(scores), extent, low, high, OVERLAY, scores, hover),
+        *cell_marks(view, level),
+    ]
+    if level == view.level:
+        here = [f"selected: query {view.query} · row {view.row}, column {view.col}<br>score <b>{view.score:.3f}</b>"]
+        x, y = np.array([view.col]), np.array([view.row])
+        marks.append(Points(x, y, SELECTED, 10, marker, ON_PHOTO, hover=here, name="selected query"))
+    left = 0.012 + 0.331 * level
+    cells = len(np.unique(view.chosen[level][:, 1:], axis=0))
+    return map_panel(
+        area_px(height, left, 42, left + 0.314, 240),
+        (h, w),
+        view.image_size,
+        marks,
+        title=f"{name} · {h} × {w}",
+        subtitle=f"{cells} of {scores.size:,} chosen ({view.share[level]:.0%})",
+    )
+
+
+def cell_marks(view: QuerySelectionView, level: int) -> list[Mark]:
+    """Filled markers on chosen cells, open ones on near misses; in sky what a re-run gained and, crossed out, lost."""
+    scores, cells, near = view.level_scores[level], view.chosen[level], view.near[level]
+    name, marker = LEVEL_NAMES[level], LEVEL_MARKERS[level]
+    size = max(3.5, min(7.0, 150 / scores.shape[1]))
+    chosen = [f"query {q} · {name} · row {r}, column {c}<br>score <b>{scores[r, c]:.3f}</b>" for q, r, c in cells]
+    missed = [f"near miss · {name} · row {r}, column {c}<br>score <b>{scores[r, c]:.3f}</b>" for r, c in near]
+    marks: list[Mark] = [
+        Points(near[:, 1], near[:, 0], ON_PHOTO, size, marker, open=True, hover=missed, name=f"near miss on {name}"),
+        Points(
+            cells[:, 2],
+            cells[:, 1],
+            LEVEL_COLORS[level],
+            size,
+            marker,
+            ON_PHOTO,
+            hover=chosen,
+            ids=cells[:, 0],
+            name=f"chosen on {name}",
+        ),
+    ]
+    if view.change is not None:
+        every = view.tokens
+        for verb, shape, which in (("gained", marker, view.change.gained), ("lost", "cross", view.change.lost)):
+            here = which[every.levels[which] == level]
+            words = [f"{verb} in the re-run · {every.place(token)}" for token in here]
+            x, y = every.cols[here], every.rows[here]
+            marks.append(Points(x, y, COMPARED, size + 1, shape, PHOTO_HALO, hover=words, name=f"{verb} on {name}"))
+    return marks
+
+
+def score_bar(view: QuerySelectionView, colors: Palette, height: int) -> Panel:
+    """The colour bar of the three maps, with the cut."""
+    low, high = score_range(view.sorted_scores, CLEAR)
+    ramp, ticks = np.linspace(low, high, 64)[None], log_ticks(low, high)
+    cut = float(log_scores(np.array(view.cutoff)))
+    hover = [f"cut-off {view.cutoff:.3g}"] * 2
+    return Panel(
+        area_px(height, 0.674, MAPS_HEIGHT + 26, 0.965, MAPS_HEIGHT + 40),
+        Axis((low, high), "", ticks, [f"{10**t:.2g}" for t in ticks]),
+        Axis((0, 1)),
+        [
+            Heat(ramp, (low, 0, high, 1), low, high, (PHOTO_HALO, OVERLAY[-1][:7])),
+            Lines(np.array([cut, cut]), np.array([0, 1]), SELECTED, 3, hover=hover, name="cut on the bar"),
+        ],
+        title="Best class probability",
+    )

@@ -1,0 +1,166 @@
+"""Duplicates: queries that end on one object, the attention between them, and the re-run without the winner."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mark_checks import check_marks
+
+from rtdetr_explained import edits
+from rtdetr_explained.detector import Detector
+from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations.decoder import duplicates
+from rtdetr_explained.illustrations.decoder.trajectory import step_scores
+from rtdetr_explained.tracing.trace import Trace, sigmoid
+
+QUERY = 14
+
+
+@pytest.fixture(scope="module")
+def crowded(trace: Trace) -> Trace:
+    """The trace with four queries on one object, of which query 14 is not the best, and a fifth of another class."""
+    boxes, logits = trace.boxes.copy(), trace.logits.copy()
+    for query, shift, score in ((3, 0.0, 2.0), (QUERY, 0.01, 0.5), (9, 0.02, -1.0), (5, 0.06, -2.0), (6, 0.0, 3.0)):
+        boxes[query] = [0.4 + shift, 0.5, 0.2, 0.3]
+        logits[query] = -4
+        logits[query, 1 if query == 6 else 2] = score
+    boxes[11], logits[11] = [0.56, 0.5, 0.2, 0.3], logits[9]  # the same class, but too far away
+    return replace(trace, values=trace.values | {
+        "decoder.boxes": boxes, "decoder.layers.2.boxes": boxes, "decoder.logits": logits,
+    })  # fmt: skip
+
+
+def overlap_by_hand(a: np.ndarray, b: np.ndarray) -> float:
+    """IoU of two boxes x0 y0 x1 y1."""
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+def test_the_group_is_who_ends_there_with_the_same_class(crowded: Trace) -> None:
+    group = duplicates.view(crowded, QUERY)
+    boxes = cxcywh_to_xyxy_px(crowded.boxes.astype(float), crowded.image_size)
+    expected = {
+        other
+        for other in range(20)
+        if crowded.labels[other] == crowded.labels[QUERY] and overlap_by_hand(boxes[QUERY], boxes[other]) >= 0.5
+    }
+    assert set(group.members.tolist()) == expected
+    assert expected == {3, QUERY, 9, 5}
+    scores = crowded.scores[group.members]
+    assert (np.diff(scores) <= 0).all()
+    assert group.winner == max(expected, key=lambda q: crowded.scores[q])
+    for member, value in zip(group.members, group.iou, strict=True):
+        assert value == pytest.approx(overlap_by_hand(boxes[QUERY], boxes[member]), abs=1e-5)
+    np.testing.assert_array_equal(group.scores, step_scores(crowded)[:, group.members])
+    np.testing.assert_allclose(group.boxes_px[-1], boxes[group.members], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("head", [None, 2])
+def test_attention_between_them_is_that_of_the_trace(crowded: Trace, head: int | None) -> None:
+    group = duplicates.view(crowded, QUERY, head=head)
+    for layer in range(3):
+        weights = crowded[f"decoder.layers.{layer}.self_attn.weights"].array.astype(np.float64)
+        weights = weights.mean(0) if head is None else weights[head]
+        for i, member in enumerate(group.members):
+            assert group.to_winner[layer, i] == pytest.approx(weights[member, group.winner], rel=1e-4)
+            assert group.from_winner[layer, i] == pytest.approx(weights[group.winner, member], rel=1e-4)
+    assert group.even == 1 / 20
+
+
+def test_boxes_that_only_touch_do_not_overlap() -> None:
+    box = np.array([0.0, 0.0, 2.0, 2.0])
+    others = np.array([[2.0, 0, 4, 2], [0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 5, 5]])
+    np.testing.assert_allclose(duplicates.iou(box, others), [0, 1, 1 / 3, 0])
+
+
+def test_without_the_winner(detector: Detector, trace: Trace, crowded: Trace) -> None:
+    group = duplicates.view(crowded, QUERY)
+    without = detector.rerun(trace, [edits.drop_query(query=group.winner)])
+    removal = duplicates.removal(group, crowded, without)
+    assert removal.dropped == group.winner
+    np.testing.assert_array_equal(removal.members, group.members[1:])
+    np.testing.assert_array_equal(removal.before, crowded.scores[group.members[1:]])
+    label = crowded.labels[QUERY]
+    for member, after in zip(removal.members, removal.after, strict=True):
+        row = member - (member > group.winner)
+        assert after == pytest.approx(sigmoid(without.logits[row, label]))
+    others = [q for q in range(20) if q not in group.members]
+    change = [abs(without.scores[q - (q > group.winner)] - crowded.scores[q]) for q in others]
+    assert removal.elsewhere == pytest.approx(np.median(change), abs=1e-6)
+    assert removal.elsewhere_p95 == pytest.approx(np.percentile(change, 95), abs=1e-6)
+    words = duplicates.removal_words(removal)
+    assert f"Without query {group.winner}" in words
+    assert f"{removal.after.max():.3f}" in words
+    before, after, change = duplicates.thousandths(removal)
+    np.testing.assert_allclose(before + change, after, atol=1e-9)
+    np.testing.assert_allclose(after, removal.after, atol=6e-4)
+    assert f"{removal.elsewhere:.3f}" in words
+
+
+def test_without_the_winner_where_nobody_else_is_left(trace: Trace) -> None:
+    rows = {name: trace.values[name][[0, 0]] for name in ("decoder.logits", "decoder.boxes")}
+    pair = replace(trace, values=trace.values | rows)
+    group = replace(duplicates.view(trace, 0), members=np.array([0, 1]), scores=np.zeros((4, 2)))
+    alone = replace(pair, values=pair.values | {"decoder.logits": rows["decoder.logits"][:1]})
+    removal = duplicates.removal(group, pair, alone)
+    assert np.isnan(removal.elsewhere)
+    assert "For comparison" not in duplicates.removal_words(removal)
+
+
+def test_both_figures_draw_the_same(crowded: Trace) -> None:
+    group = duplicates.view(crowded, QUERY, layer=1, compare=duplicates.view(crowded, QUERY).winner, threshold=0.3)
+    drawn = check_marks(duplicates, group)
+    for i, member in enumerate(group.members):
+        np.testing.assert_allclose(drawn["lines", f"score of {member}"][:, 1], group.scores[:, i])
+        outline = drawn["lines", f"box of {member}"]
+        corners = [*np.nanmin(outline, 0), *np.nanmax(outline, 0)]
+        np.testing.assert_allclose(corners, group.boxes_px[-1, i], rtol=1e-5)
+        if i:
+            np.testing.assert_allclose(drawn["lines", f"attention of {member}"][:, 1], group.to_winner[:, i])
+    assert ("lines", f"attention of {group.winner}") not in drawn
+    np.testing.assert_allclose(drawn["lines", "even share"][:, 1], 1 / 20)
+    np.testing.assert_allclose(drawn["lines", "threshold"][:, 1], 0.3)
+
+
+def test_links_start_where_the_boxes_stand_when_the_layer_begins(crowded: Trace) -> None:
+    group = duplicates.view(crowded, QUERY, layer=1)
+    drawn = check_marks(duplicates, group)
+    points = crowded["decoder.layers.1.reference_boxes"].array[:, :2] * crowded.image_size
+    for i, member in enumerate(group.members[1:], start=1):
+        np.testing.assert_allclose(drawn["lines", f"link {i}"], points[[group.winner, member]], rtol=1e-4)
+
+
+def test_a_query_alone(detector: Detector, trace: Trace) -> None:
+    alone = duplicates.view(detector.rerun(trace, [edits.set_queries(1), edits.set_layers(1)]), 0)
+    assert alone.members.tolist() == [0]
+    check_marks(duplicates, alone)
+    assert duplicates.caption(alone).startswith(f"No other query ends as “{alone.name}”")
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"query": 20}, {"query": 0, "compare": 20}, {"query": 0, "layer": 3}, {"query": 0, "head": 4}]
+)
+def test_what_does_not_exist_is_refused(trace: Trace, chosen: dict) -> None:
+    with pytest.raises(InputError, match="There is no "):
+        duplicates.view(trace, **chosen)
+
+
+def test_words_and_table(crowded: Trace) -> None:
+    group = duplicates.view(crowded, QUERY, head=1, threshold=0.0)
+    caption = duplicates.caption(group)
+    others = len(group.members) - 1
+    assert f"Query {group.winner} ends as “{group.name}” with {group.scores[-1, 0]:.2f}" in caption
+    assert f"{others} other queries end on the same object, {others} of them above 0.00" in caption
+    assert f"{np.median(group.to_winner[2, 1:]):.1%} of its self-attention (median; head 1)" in caption
+    assert "an even share would be 5.0%" in caption
+    assert caption in duplicates.alt_text(group)
+    assert "none of them above 1.00" in duplicates.caption(duplicates.view(crowded, QUERY, threshold=1.0))
+    table = duplicates.table(group)
+    assert table["query"] == group.members.tolist()
+    np.testing.assert_allclose(table["score after 3"], group.scores[-1], atol=6e-4)
+    np.testing.assert_allclose(table["score after 1 (derived)"], group.scores[1], atol=6e-4)
+    np.testing.assert_allclose(table["gives winner, layer 2"], group.to_winner[1], atol=6e-5)
+    assert len({len(column) for column in table.values()}) == 1

@@ -1,0 +1,43 @@
+"""A query in numbers, in pixels and in parts of the image."""
+
+import numpy as np
+import pytest
+
+from app.widgets import units
+from rtdetr_explained.errors import InputError
+from rtdetr_explained.illustrations import query_facts
+
+
+def test_the_facts_are_those_of_the_trace(trace):
+    facts = query_facts.view(trace, 3)
+    query = trace.query(3)
+    assert (facts.index, facts.token, facts.row, facts.col) == (3, query.token, query.row, query.col)
+    assert facts.score == pytest.approx(float(trace.scores[3]))
+    width, height = trace.image_size
+    assert facts.center == pytest.approx((query.box[0] * width, query.box[1] * height), rel=1e-5)
+    assert facts.size == pytest.approx((query.box[2] * width, query.box[3] * height), rel=1e-5)
+    assert len(facts.layers) == trace.num_layers
+    assert facts.layers[-1].score == pytest.approx(query.layer_scores[-1].max())
+    assert facts.stride in (8, 16, 32)
+
+
+def test_the_unit_scales_places_and_moves(trace):
+    in_px, in_image = query_facts.view(trace, 3), query_facts.view(trace, 3, "image")
+    assert in_px.center == pytest.approx(np.multiply(in_image.center, trace.image_size), rel=1e-5)
+    boxes = trace.query(3).reference_boxes
+    assert in_image.layers[0].moved == pytest.approx(np.linalg.norm(boxes[1, :2] - boxes[0, :2]), rel=1e-5)
+    assert in_px.layers[0].moved == pytest.approx(
+        np.linalg.norm((boxes[1, :2] - boxes[0, :2]) * trace.image_size), rel=1e-5
+    )
+
+
+def test_a_query_that_is_not_there(trace):
+    with pytest.raises(InputError, match="no query 999999"):
+        query_facts.view(trace, 999_999)
+
+
+def test_text_in_both_units():
+    assert units.place((411.6, 230.2), "px") == "(412, 230)"
+    assert units.place((0.64, 0.3204), "image") == "(0.640, 0.320)"
+    assert units.extent((120, 80), "px") == "120 × 80 px"
+    assert units.extent((0.2, 0.1), "image") == "0.200 × 0.100 of the image"
