@@ -16,11 +16,10 @@ from app.components import keys as keyboard
 from app.components import pipeline_map as pipeline
 from app.session import images, models, state
 from app.session.state import OWN_WEIGHTS, ViewState
-from app.stages import STAGES, SUBTITLES
 from app.widgets.text import plain
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.tracing.trace import Trace
 from rtdetr_explained.weights import zoo
 
@@ -114,10 +113,10 @@ def _settle(view: ViewState) -> ViewState:
 
 def _head(slug: str, trace: Trace, go: Callable[[str], None], embedded: bool) -> None:
     """Title and sentence of the stage, with buttons to its neighbours and the list of keys on the right."""
-    slugs = list(STAGES)
+    slugs, stage = list(STAGES), STAGES[slug]
     place = slugs.index(slug)
     row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
-    row.markdown(f"## {place + 1} {STAGES[slug]} :gray[– {SUBTITLES[slug]}]", width="content")
+    row.markdown(f"## {place + 1} {stage.title} :gray[– {stage.subtitle}]", width="content")
     with row.container(horizontal=True, width="content"):
         neighbours = (("Previous", place - 1, ":material/arrow_back:"), ("Next", place + 1, ":material/arrow_forward:"))
         for label, to, icon in () if embedded else neighbours:
@@ -130,13 +129,11 @@ def _head(slug: str, trace: Trace, go: Callable[[str], None], embedded: bool) ->
                 disabled=not there,
                 on_click=go,
                 args=(slugs[to] if there else slug,),
-                help=f"{STAGES[slugs[to]]} (key {'←' if to < place else '→'})" if there else None,
+                help=f"{STAGES[slugs[to]].title} (key {'←' if to < place else '→'})" if there else None,
             )
         keyboard.show(slug, trace, go)
-    module = ILLUSTRATIONS[slug]
-    st.markdown(module.SENTENCE)
-    if misread := getattr(module, "MISREAD", ""):
-        st.caption(f"**Often misread:** {misread}")
+    st.markdown(stage.sentence)
+    st.caption(f"**Often misread:** {stage.misread}")
 
 
 def _notes(view: ViewState, trace: Trace) -> None:

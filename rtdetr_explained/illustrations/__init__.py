@@ -1,7 +1,7 @@
 """The eight illustrations: a trace becomes view data, and view data become a plotly and a matplotlib figure.
 
-Every module in `ILLUSTRATIONS` (slug to module, in the order of the stages) has `SENTENCE`, `view(trace, ...)` and, for
-what `view` returns, `plotly_figure`, `matplotlib_figure` (each with a theme), `caption`, `alt_text` and `table`.
+Every module in `ILLUSTRATIONS` (slug to module, in the order of the stages) has `view(trace, ...)` and, for what `view`
+returns, `plotly_figure`, `matplotlib_figure` (each with a theme), `caption`, `alt_text` and `table`.
 """
 
 from importlib import import_module

@@ -21,14 +21,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "Every cell of the coarsest map looks at every other cell of that map and takes over what it finds there: that is "
-    "self-attention, with sine and cosine codes telling where each cell is."
-)
-MISREAD = (
-    "This is plain attention inside S5 alone: not deformable, and not across scales. And a weight is not importance: "
-    "it says how much of a cell's value is mixed in, not how much the result depends on it."
-)
 SCALES = ("map", "stage")
 WIDTH, HEIGHT, HEADER = 900, 560, 46
 TITLE = 38  # pixels between small maps

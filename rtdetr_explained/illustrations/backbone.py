@@ -31,14 +31,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "A convolutional network turns the photo into three stacks of maps: the finer one still sees small details, the "
-    "coarser ones see less place and more meaning."
-)
-MISREAD = (
-    "A bright cell is not “object found here”: it only says that many channels answer strongly. And a cell sees "
-    "far more of the photo than the square it covers."
-)
 SCALES = ("map", "stage")
 STRONGEST = 6  # single channels shown for each map
 WIDTH, HEADER = 900, 46

@@ -28,14 +28,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "The three scales are mixed by convolutions: first the coarse map's meaning flows down into the finer ones, then "
-    "their detail flows back up."
-)
-MISREAD = (
-    "No attention happens here, deformable or not: maps are resized, stacked and convolved. The only attention of the "
-    "encoder is AIFI, one stage earlier, and it never leaves S5."
-)
 SCALES = ("map", "stage")
 WIDTH = 900
 COLUMNS = (108.0, 440.0, 735.0)  # centres of the inputs, the top-down and the bottom-up path, in pixels

@@ -19,12 +19,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "Only the training uses it: noised copies of the true boxes enter as extra queries; those with little noise must "
-    "be repaired, those with much noise must say “nothing here”."
-)
-MISREAD = "At inference there are no denoising queries: they cost nothing there and change no detection by themselves."
-
 
 @dataclass(frozen=True)
 class DenoisingView:

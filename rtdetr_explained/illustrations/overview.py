@@ -31,14 +31,6 @@ from rtdetr_explained.tracing.trace import Detection, Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "A photo goes in, a fixed number of queries comes out, each with a box and a score for every class; no anchors to "
-    "tune and no duplicates to remove afterwards."
-)
-MISREAD = (
-    "“Hybrid” does not mean that the encoder attends across scales: attention works inside S5 alone (AIFI), the scales "
-    "are joined by convolutions (CCFF). Deformable attention is in the decoder only."
-)
 WIDTH, HEIGHT = 900, 560
 PHOTO_SHARE = 0.42  # of the width
 MAX_LABELS = 20

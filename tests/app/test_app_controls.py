@@ -7,9 +7,9 @@ import pytest
 from page_text import text_of
 
 from app.session import models
-from app.stages import STAGES
 from app.widgets import figures
 from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.illustrations.stages import STAGES
 
 VALUES = {
     "overview": {"threshold": 0.2, "query": 7},

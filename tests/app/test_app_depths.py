@@ -10,9 +10,9 @@ from page_text import text_of
 from app import depths
 from app.depths import code, formula, tensors
 from app.session.state import DEPTHS, ViewState
-from app.stages import STAGES
 from app.widgets import retrace as further
 from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.model import deformable_attention
 
 IMAGE = "scene-3-few"

@@ -4,8 +4,7 @@ import pytest
 from page_text import text_of
 
 from app.session import state
-from app.stages import STAGES
-from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.illustrations.stages import STAGES
 
 
 @pytest.mark.parametrize("slug", STAGES)
@@ -15,8 +14,8 @@ def test_a_page_is_whole(open_app, slug):
     assert not at.error
     assert not at.warning
     text = text_of(at)
-    assert STAGES[slug] in text
-    assert ILLUSTRATIONS[slug].SENTENCE in text
+    assert STAGES[slug].title in text
+    assert STAGES[slug].sentence in text
     assert len(at.get("plotly_chart")) >= 1
     for kind in ("svg", "pdf", "png"):
         assert at.get_by_key(f"export_{slug}_{kind}").type == "download_button"
@@ -31,19 +30,19 @@ def test_a_page_is_whole(open_app, slug):
 def test_previous_and_next_lead_through_all_stages(open_app):
     at = open_app("overview")
     assert at.button(key="go_previous").disabled
-    for title in list(STAGES.values())[1:]:
+    for title in [stage.title for stage in STAGES.values()][1:]:
         at.button(key="go_next").click().run()
         assert not at.exception
         assert any(title in element.value for element in at.markdown)
     assert at.button(key="go_next").disabled
     at.button(key="go_previous").click().run()
-    assert any(STAGES["deformable_attention"] in element.value for element in at.markdown)
+    assert any(STAGES["deformable_attention"].title in element.value for element in at.markdown)
 
 
 def test_the_bare_address_is_the_overview(open_app):
     at = open_app("overview")
     bare = type(at).from_file(at._script_path, default_timeout=60).run()
-    assert ILLUSTRATIONS["overview"].SENTENCE in text_of(bare)
+    assert STAGES["overview"].sentence in text_of(bare)
 
 
 def test_the_selected_query_follows_from_page_to_page(open_app):

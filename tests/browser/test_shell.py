@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from app.stages import STAGES
+from rtdetr_explained.illustrations.stages import STAGES
 
 LINK = (
     "image=scene-3-few&query=12&compare=13&layer=1&head=3&level=2&point=40&cell=4&channel=5&scale=stage&unit=image"
     "&tensor=self_attn.weights&threshold=0.25&queries=50&selection=one2many&place=0.1234%2C0.5&group=1&seed=7"
 )
-TITLES = list(STAGES.values())
+TITLES = [stage.title for stage in STAGES.values()]
 
 
 def test_the_arrow_keys_lead_through_the_eight_stages(open_browser):

@@ -15,7 +15,7 @@ from streamlit.components.v2 import component
 
 from app.session import state
 from app.session.state import ViewState
-from app.stages import STAGES
+from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "keyboard"

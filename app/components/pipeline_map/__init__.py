@@ -13,7 +13,7 @@ from typing import Any
 from streamlit.components.v2 import component
 
 from app.session import state
-from app.stages import STAGES
+from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "pipeline_map"
@@ -127,13 +127,13 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
     outputs = _outputs(trace) if trace else {}
     total = sum(trace.times_ms.values()) if trace else 1.0
     stages = []
-    for name, title in STAGES.items():
+    for name, stage in STAGES.items():
         shape, what = outputs.get(name, ("", ""))
         ms = trace.times_ms.get(name, 0.0) if trace else 0.0
         stages.append(
             {
                 "slug": name,
-                "title": title,
+                "title": stage.title,
                 "href": state.link(name),
                 "shape": shape,
                 "what": what,

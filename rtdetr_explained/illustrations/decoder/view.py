@@ -20,14 +20,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "In each layer the queries first listen to each other (self-attention), then read the image (deformable "
-    "attention), and then each corrects its own box a little."
-)
-MISREAD = (
-    "Only the last layer's class score is computed at inference. The scores of earlier layers are derived: each "
-    "layer's own class head, applied to its output afterwards."
-)
 LINKS = 8  # attended queries that are drawn
 
 

@@ -27,12 +27,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "A query does not look at every cell: each head reads a few points on each of the three maps, placed relative to "
-    "the query's box, and adds up what it reads by weight."
-)
-MISREAD = "Weight is not importance: a heavy point may carry little, and only taking it away shows what it contributes."
-
 
 @dataclass(frozen=True)
 class DeformableAttentionView:

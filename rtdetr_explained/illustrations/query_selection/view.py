@@ -21,15 +21,6 @@ from rtdetr_explained.tracing.trace import Trace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SENTENCE = (
-    "Every cell of the three maps says how likely it holds an object; the best cells become queries, and each starts "
-    "from the fixed box of its cell, its anchor, moved by a predicted offset."
-)
-MISREAD = (
-    "The rule is simply the highest class score. “Uncertainty-minimal” names how the score was trained: to be high "
-    "only where the box is good too."
-)
-
 
 @dataclass(frozen=True, eq=False)
 class QuerySelectionView:
