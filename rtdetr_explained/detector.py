@@ -20,10 +20,11 @@ from rtdetr_explained.model.postprocess import postprocess
 from rtdetr_explained.model.query_selection import Selection
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.tap import Tap
-from rtdetr_explained.tracing.edits import Edit, from_dict, to_dict
+from rtdetr_explained.tracing.edits import Edit, SetLayers, from_dict, to_dict
 from rtdetr_explained.tracing.profile import stage_flops, stage_profiles
 from rtdetr_explained.tracing.recorder import Recorder, install_hooks, recording
 from rtdetr_explained.tracing.rerun import SELECTION_EDITS, plan
+from rtdetr_explained.tracing.results import Reading
 from rtdetr_explained.tracing.sites import Keep, keeper, stage_of
 from rtdetr_explained.tracing.storage import SCHEMA
 from rtdetr_explained.tracing.trace import Detection, StageProfile, Trace
@@ -215,15 +216,11 @@ class Detector:
     def _selection(self, trace: Trace, maps: list[Tensor]) -> Selection:
         """What query selection handed on, rebuilt from the trace; only the memory is computed again."""
         memory, map_sizes = self.model.query_selection.flatten(maps)
-        content, boxes, class_logits = (
-            torch.from_numpy(array.copy())[None].to(self.device)
-            for array in (
-                trace.values["query_selection.content"],
-                trace.values["query_selection.reference_boxes"],
-                trace.logits,
-            )
+        content, boxes = (
+            torch.from_numpy(trace.values[f"query_selection.{name}"].copy())[None].to(self.device)
+            for name in ("content", "reference_boxes")
         )
-        return Selection(memory, map_sizes, content, boxes, class_logits, boxes)
+        return Selection(memory, map_sizes, content, boxes, encoder_logits=None, encoder_boxes=None)
 
     def _keep_again(self, trace: Trace) -> Keep:
         """The same choice of sites as the trace's."""
@@ -261,6 +258,22 @@ class Detector:
         flops = stage_flops(self.modules, shapes)
         profile = {stage: StageProfile(count, flops[stage]) for stage, count in self.parameters.items()}
         return Trace(values, infos, {"layer_logits": layer_logits}, shapes, times, profile, photo_jpeg, meta)
+
+
+def read_layer(detector: Detector, trace: Trace, layer: int) -> Reading:
+    """Run the decoder again as far as this layer, with the edits of the trace, and keep what it read.
+
+    Raises InputError for a trace of other weights or with denoising queries, or when the layer did not run.
+    """
+    if not 0 <= layer < trace.num_layers:
+        raise InputError(f"There is no layer {layer}; choose one from 0 to {trace.num_layers - 1}.")
+    site = f"decoder.layers.{layer}.cross_attn"
+    names = ("value", "offsets", "output")
+    stop = [] if trace.meta["edits"] else [SetLayers(layer + 1)]  # edits may concern later layers
+    again = detector.rerun(trace, stop, sites=[f"{site}.{name}" for name in names])
+    value, offsets, output = (again.values[f"{site}.{name}"] for name in names)
+    weights = detector.weights_of(f"{site}.output_proj")
+    return Reading(layer, value, offsets, output, weights["weight"], weights["bias"])
 
 
 def ran(infos: dict[str, Any]) -> int:

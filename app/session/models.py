@@ -22,8 +22,7 @@ from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention.proof import Proof, proof
 from rtdetr_explained.tracing.edits import Edit, from_dict
-from rtdetr_explained.tracing.outcome import Outcome, outcome
-from rtdetr_explained.tracing.reading import Reading, read_layer
+from rtdetr_explained.tracing.results import Outcome, Reading, outcome
 from rtdetr_explained.tracing.trace import Trace
 from rtdetr_explained.weights import download, zoo
 
@@ -218,6 +217,8 @@ def _rerun(name_or_path: str, stamp: Stamp, edits: tuple[Edit, ...], trace: Trac
 
 
 def _read(name_or_path: str, stamp: Stamp, layer: int, trace: Trace) -> tuple[Reading, Proof]:
+    from rtdetr_explained.detector import read_layer
+
     model = _load(name_or_path, stamp)
     with _FORWARD:
         reading = read_layer(model, trace, layer)

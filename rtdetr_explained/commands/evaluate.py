@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from rtdetr_explained.commands import extra
+from rtdetr_explained.commands.options import add_model_options, load_model, need
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
 
@@ -27,7 +27,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="measure the accuracy of a model",
         description="Measure average precision and latency. Under torchrun the images are shared among the processes.",
     )
-    command.add_argument("--model", default="nano", help="a name from `models`, or a .pth or .safetensors file")
+    add_model_options(command)
     command.add_argument(
         "--data",
         required=True,
@@ -41,7 +41,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     command.add_argument("--seed", type=int, metavar="N", help="for shapes: the seed of the first scene, default 0")
     command.add_argument("--strict", action="store_true", help="stop at the first mistake in the data")
-    command.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON into this file")
     command.add_argument("--figure", type=Path, metavar="FILE", help="also draw a figure: .svg, .pdf or .png")
@@ -50,8 +49,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, and print and write what was asked for."""
-    extra.need("faster_coco_eval")
-    from rtdetr_explained.cli import load_model
+    need("faster_coco_eval")
     from rtdetr_explained.evaluation.summary import as_text, summarise
     from rtdetr_explained.training.distributed import joined
 

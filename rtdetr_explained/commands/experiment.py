@@ -5,7 +5,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from rtdetr_explained.commands import extra
+from rtdetr_explained.commands.options import need
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.experiments.settings import Settings
 
@@ -33,7 +33,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Run the experiment; 130 when it was stopped, 1 when it cannot go on."""
-    extra.need("scipy", "faster_coco_eval")
+    need("scipy", "faster_coco_eval")
     from rtdetr_explained.experiments.denoising import is_finished, run_experiment
     from rtdetr_explained.experiments.result import caption, read_result
     from rtdetr_explained.training.run import TrainingStopped

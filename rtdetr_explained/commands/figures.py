@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model
 from rtdetr_explained.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,12 +16,9 @@ if TYPE_CHECKING:
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     command = commands.add_parser("figures", help="draw the eight illustrations of an image into files")
-    command.add_argument(
-        "image", metavar="IMAGE", help="a JPEG, PNG, WebP or BMP file, or `scene:N`, generated scene N"
-    )
+    command.add_argument("image", metavar="IMAGE", help=f"{IMAGE}, or `scene:N`, generated scene N")
     command.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where the files go")
-    command.add_argument("--model", default="nano", help="a name from `models`, or a .pth or .safetensors file")
-    command.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
+    add_model_options(command)
     command.add_argument("--query", type=int, metavar="N", help="the query to follow; the best detection's by default")
     command.add_argument("--format", nargs="+", default=["svg", "png"], metavar="FORMAT", help="svg, pdf, png")
     command.add_argument("--theme", choices=("light", "dark"), default="light")
@@ -29,7 +27,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Trace the image, draw all figures and write them."""
-    from rtdetr_explained.cli import load_model
     from rtdetr_explained.data.images import open_image
     from rtdetr_explained.drawing.export import FORMATS, to_bytes
 

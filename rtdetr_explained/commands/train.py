@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from rtdetr_explained.commands import extra
+from rtdetr_explained.commands.options import need
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.training.config import LENGTHS, TrainConfig
 
@@ -39,7 +39,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Train; 1 for a run that had to stop."""
-    extra.need("scipy", "faster_coco_eval")
+    need("scipy", "faster_coco_eval")
     from rtdetr_explained.training.loop import train
     from rtdetr_explained.training.run import TrainingStopped
 

@@ -25,8 +25,9 @@ class Selection(NamedTuple):
     map_sizes: list[tuple[int, int]]  # (h, w) of each level
     content: Tensor  # B Q D, detached
     reference_boxes: Tensor  # B Q 4, cxcywh in 0..1, detached
-    encoder_logits: Tensor  # B Q C, the encoder's own prediction, trained by its auxiliary loss
-    encoder_boxes: Tensor  # B Q 4, cxcywh in 0..1
+    # The encoder's own prediction, trained by its auxiliary loss; None where nothing is trained.
+    encoder_logits: Tensor | None  # B Q C
+    encoder_boxes: Tensor | None  # B Q 4, cxcywh in 0..1
 
 
 class TokenNorm(nn.Module):

@@ -57,8 +57,9 @@ class RTDETR(nn.Module):
 
         In evaluation returns {"pred_logits": B Q C, "pred_boxes": B Q 4 cxcywh in 0..1} of the evaluation layer.
         In training, or with `targets`, returns the same from the last layer, "aux_outputs" (one such dict per earlier
-        layer) and "enc_aux_outputs" (the encoder's own prediction); with `targets` denoising queries run along, drawn
-        from `generator`, and "dn_aux_outputs" (one dict per layer) and "dn_meta" tell of them.
+        layer) and "enc_aux_outputs" (the encoder's own prediction, where the selection holds one); with `targets`
+        denoising queries run along, drawn from `generator`, and "dn_aux_outputs" (one dict per layer) and "dn_meta"
+        tell of them.
         """
         every_layer = self.training or targets is not None
         content, references, blocked, dn = selection.content, selection.reference_boxes, None, None
@@ -87,7 +88,9 @@ class RTDETR(nn.Module):
             layers = [LayerPrediction(p.logits[:, M:], p.boxes[:, M:]) for p in layers]
         outputs |= as_dict(layers[-1])
         outputs["aux_outputs"] = [as_dict(p) for p in layers[:-1]]
-        outputs["enc_aux_outputs"] = [{"pred_logits": selection.encoder_logits, "pred_boxes": selection.encoder_boxes}]
+        if selection.encoder_logits is not None:
+            encoder = {"pred_logits": selection.encoder_logits, "pred_boxes": selection.encoder_boxes}
+            outputs["enc_aux_outputs"] = [encoder]
         return outputs
 
 

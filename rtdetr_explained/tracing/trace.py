@@ -178,9 +178,9 @@ class Trace:
         logits = self.derived_values["layer_logits"]
         return SimpleNamespace(layer_logits=logits, layer_scores=sigmoid(logits))
 
-    @property
+    @cached_property
     def photo(self) -> Image.Image:
-        """The image, upright, RGB, at its own aspect; the longest side is at most 1280 px."""
+        """The image, upright, RGB, at its own aspect; the longest side is at most 1280 px. Copy it to change it."""
         return Image.open(io.BytesIO(self.photo_jpeg), formats=("JPEG",)).convert("RGB")
 
     @property

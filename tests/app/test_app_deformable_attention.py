@@ -9,7 +9,7 @@ from page_text import text_of
 from app.session import models
 from rtdetr_explained.illustrations.deformable_attention import points as chain
 from rtdetr_explained.tracing.edits import SetSampling
-from rtdetr_explained.tracing.reading import Reading
+from rtdetr_explained.tracing.results import Reading
 
 SLUG = "deformable_attention"
 POINTS = 8 * 12

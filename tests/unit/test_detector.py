@@ -186,6 +186,16 @@ def test_matching_queries_of_a_denoising_trace_find_what_they_found(denoised: Tr
     assert len(denoised.detections(0.0)) == 20
 
 
+def test_a_selection_from_a_trace_says_nothing_of_the_encoders_own_prediction(
+    detector: Detector, trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, predict = {}, detector.model.predict
+    monkeypatch.setattr(detector.model, "predict", lambda *args, **kw: outputs.update(predict(*args, **kw)) or outputs)
+    detector.trace_denoising(trace, OBJECTS, LABELS)
+    assert len(outputs["aux_outputs"]) == trace.num_layers - 1
+    assert "enc_aux_outputs" not in outputs  # those of the decoder, once
+
+
 def test_noise_follows_the_seed(detector: Detector, denoised: Trace, trace: Trace) -> None:
     assert detector.trace_denoising(trace, OBJECTS, LABELS, seed=3).same_numbers(denoised)
     other = detector.trace_denoising(trace, OBJECTS, LABELS, seed=4)

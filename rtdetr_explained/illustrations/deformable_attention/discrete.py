@@ -33,7 +33,7 @@ from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.effect import Change, change, iou
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight, level_of_points
 from rtdetr_explained.illustrations.deformable_attention.proof import cells_read, is_discrete
-from rtdetr_explained.tracing.outcome import Outcome
+from rtdetr_explained.tracing.results import Outcome
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention.effect_drawing import drawing
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight
 from rtdetr_explained.tracing.edits import DropHead, DropLevel, DropPoint, Edit, Mode
-from rtdetr_explained.tracing.outcome import Outcome
+from rtdetr_explained.tracing.results import Outcome
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 if TYPE_CHECKING:

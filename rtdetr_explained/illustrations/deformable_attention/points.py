@@ -10,7 +10,7 @@ from rtdetr_explained.drawing.colors import LEVEL_NAMES
 from rtdetr_explained.drawing.figure import number
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.proof import cell_at, cells_read, is_discrete, read_points
-from rtdetr_explained.tracing.reading import Reading
+from rtdetr_explained.tracing.results import Reading
 from rtdetr_explained.tracing.trace import Trace
 
 OFFSET_SCALE = 0.5  # the model's own constant, repeated so that drawing a saved trace does not load torch

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtdetr_explained.tracing.reading import Reading
+from rtdetr_explained.tracing.results import Reading
 from rtdetr_explained.tracing.trace import Trace
 
 TOLERANCE = 1e-4

@@ -113,6 +113,7 @@ def test_agnostic_has_one_class() -> None:
     assert model.query_selection.score_head.out_features == 1
     with torch.no_grad():
         found = model.query_selection(random_maps())
+    assert found.encoder_logits is not None
     assert found.encoder_logits.shape == (2, 20, 1)
     assert (found.encoder_logits[:, :-1] >= found.encoder_logits[:, 1:]).all()
 
@@ -142,6 +143,8 @@ def test_selection_follows_the_reference_step_by_step() -> None:
         logits = selection.score_head(tokens)
         boxes = (selection.bbox_head(tokens) + anchors).sigmoid()  # of all tokens, as the reference does
         found = selection(maps)
+    assert found.encoder_logits is not None
+    assert found.encoder_boxes is not None
     for b in range(2):
         order = logits[b].amax(-1).argsort(descending=True, stable=True)[:20]
         torch.testing.assert_close(found.encoder_logits[b], logits[b, order])
@@ -166,7 +169,9 @@ def test_content_and_boxes_enter_the_decoder_detached() -> None:
     found = random_model().query_selection(random_maps())
     assert not found.content.requires_grad
     assert not found.reference_boxes.requires_grad
+    assert found.encoder_boxes is not None
     assert found.encoder_boxes.requires_grad
+    assert found.encoder_logits is not None
     assert found.encoder_logits.requires_grad
     assert found.memory.requires_grad
 

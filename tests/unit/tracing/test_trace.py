@@ -226,6 +226,7 @@ def test_basic_facts(detector: Detector, trace: Trace) -> None:
     assert trace.token_indices.shape == (20,)
     assert trace.photo.size == (150, 100)
     assert trace.photo.mode == "RGB"
+    assert trace.photo is trace.photo  # decoded once
     difference = np.asarray(trace.photo).astype(int) - random_photo(100, 150)
     assert np.abs(difference).mean() < 8
     assert trace.meta["model"] == "tiny"

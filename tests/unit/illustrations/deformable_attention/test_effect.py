@@ -10,7 +10,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention import effect
 from rtdetr_explained.illustrations.deformable_attention import points as chain
 from rtdetr_explained.tracing.edits import Mode
-from rtdetr_explained.tracing.outcome import Outcome, outcome
+from rtdetr_explained.tracing.results import Outcome, outcome
 from rtdetr_explained.tracing.trace import Trace
 
 SITE = "decoder.layers.1.cross_attn.weights"

@@ -12,7 +12,7 @@ from rtdetr_explained.drawing.marks import Text
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention import discrete, spread, weights
 from rtdetr_explained.model.deformable_attention import DeformableAttention
-from rtdetr_explained.tracing.outcome import Outcome, outcome
+from rtdetr_explained.tracing.results import Outcome, outcome
 from rtdetr_explained.tracing.trace import Trace
 
 SITE = "decoder.layers.1.cross_attn"

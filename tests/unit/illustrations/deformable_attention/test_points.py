@@ -8,11 +8,11 @@ import pytest
 from mark_checks import check_marks, plain
 
 from rtdetr_explained import edits
-from rtdetr_explained.detector import Detector
+from rtdetr_explained.detector import Detector, read_layer
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention import cells
 from rtdetr_explained.illustrations.deformable_attention import points as chain
-from rtdetr_explained.tracing.reading import Reading, read_layer
+from rtdetr_explained.tracing.results import Reading
 from rtdetr_explained.tracing.trace import Trace
 
 POINTS = 4 * 9

@@ -7,9 +7,8 @@ import pytest
 from random_models import random_photo
 
 from rtdetr_explained import edits
-from rtdetr_explained.detector import Detector
+from rtdetr_explained.detector import Detector, read_layer
 from rtdetr_explained.illustrations.deformable_attention import proof as rebuild
-from rtdetr_explained.tracing.reading import read_layer
 from rtdetr_explained.tracing.trace import Trace
 
 

@@ -5,9 +5,8 @@ import pytest
 from random_models import random_model, random_photo
 
 from rtdetr_explained import edits
-from rtdetr_explained.detector import Detector
+from rtdetr_explained.detector import Detector, read_layer
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.tracing.reading import read_layer
 from rtdetr_explained.tracing.trace import Trace
 
 SMALL = random_photo(100, 150)

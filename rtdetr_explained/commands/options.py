@@ -1,0 +1,47 @@
+"""What several commands share: the options that choose a model, and what is done before a command starts."""
+
+import argparse
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from rtdetr_explained.errors import InputError
+
+if TYPE_CHECKING:
+    from rtdetr_explained.detector import Detector
+
+IMAGE = "a JPEG, PNG, WebP or BMP file"
+
+
+def add_model_options(command: argparse.ArgumentParser) -> None:
+    """The options of every command that runs a model."""
+    command.add_argument("--model", default="nano", help="a name from `models`, or a .pth or .safetensors file")
+    command.add_argument("--device", default="cpu", help="cpu (default), cuda, mps, or auto, the best that is there")
+
+
+def load_model(options: argparse.Namespace) -> "Detector":
+    """The detector asked for, with a progress bar while its weights are downloaded."""
+    from rtdetr_explained.loading import load
+
+    with tqdm(unit="B", unit_scale=True, unit_divisor=1000, desc=str(options.model), leave=False, delay=0.2) as bar:
+        return load(options.model, device=options.device, progress=progress_of(bar))
+
+
+def progress_of(bar: tqdm) -> Callable[[int, int | None], None]:
+    """A download's callback that moves a progress bar."""
+
+    def update(done: int, total: int | None) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return update
+
+
+def need(*packages: str) -> None:
+    """Raise InputError, before anything is loaded, when one of these packages of the extra `train` is missing."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        names = " and ".join(missing).replace("_", "-")
+        raise InputError(f"This needs {names}; install it with pip install 'rtdetr-explained[train]'.")
