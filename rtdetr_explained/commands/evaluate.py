@@ -156,11 +156,14 @@ def write(result: dict[str, Any], options: argparse.Namespace) -> None:
     """Write the files asked for."""
     from rtdetr_explained.drawing.export import to_bytes
     from rtdetr_explained.evaluation.figure import draw
+    from rtdetr_explained.weights.files import unfinished
 
     try:
         if options.out:
-            options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            with unfinished(options.out) as part:
+                part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         if options.figure:
-            options.figure.write_bytes(to_bytes(draw(result), options.figure.suffix[1:]))
+            with unfinished(options.figure) as part:
+                part.write_bytes(to_bytes(draw(result), options.figure.suffix[1:]))
     except OSError as error:
         raise InputError(f"{error.filename} could not be written: {error.strerror or error}.") from None

@@ -21,6 +21,7 @@ from rtdetr_explained.experiments.result import ARMS, name_of, read_result
 from rtdetr_explained.experiments.settings import Settings
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
+from rtdetr_explained.training.lock import locked
 from rtdetr_explained.training.loop import Part, progress_bar, stop_signals, train
 from rtdetr_explained.training.run import Run, check_side, checkpoint_path, model_config, restore, start_run
 from rtdetr_explained.weights.files import unfinished
@@ -36,6 +37,11 @@ def run_experiment(settings: Settings, resume: bool) -> bool:
     configs = {arm: settings.arm(arm) for arm in ARMS}
     check_side(model_config(configs[ARMS[0]]), multi_scale=False)
     open_folder(settings, resume)
+    with locked(settings.out):
+        return _run(settings, configs)
+
+
+def _run(settings: Settings, configs: dict[str, TrainConfig]) -> bool:
     done = {arm: images_done(config) for arm, config in configs.items()}
     with stop_signals() as stop_asked, progress_bar(2 * settings.images, sum(done.values())) as bar:
         for epoch in range(max(1, epochs_done(settings)), settings.epochs + 1):

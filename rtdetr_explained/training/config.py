@@ -25,6 +25,7 @@ class TrainConfig:
     """
 
     out: Path = field(metadata={"help": "folder of the run: checkpoint, logs, plot and, at the end, the weights"})
+    name: str = option("", "name of the weights file that is left, without suffix; by default that of the folder")
     model: str = option("nano", "architecture, a name from `models`")
     weights: str = option("", "weights to begin with: a name from `models` or a file; by default random ones")
     backbone: str = option("", "file of a trained backbone to begin with, such as one trained on ImageNet")
@@ -79,6 +80,8 @@ class TrainConfig:
             raise InputError(f"A run needs one of epochs, steps or images, but {found}; give exactly one.")
         if self.images and self.images < self.batch:
             raise InputError(f"{self.images} images do not fill one batch of {self.batch}; give more images.")
+        if not set("/\\\0").isdisjoint(self.name):
+            raise InputError(f"name is {self.name!r}; give a file's name without folder, such as birds.")
         if self.weights and self.backbone:
             raise InputError("The weights given hold a backbone already; leave out --backbone, or --weights.")
         if self.amp not in AMP:

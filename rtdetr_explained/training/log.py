@@ -1,10 +1,11 @@
 """A run's numbers as CSV, one row per step or evaluation, and for TensorBoard."""
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from rtdetr_explained.weights.files import unfinished
 
 
 def start_log(path: Path, columns: Sequence[str], keep_until_step: int) -> None:
@@ -12,13 +13,13 @@ def start_log(path: Path, columns: Sequence[str], keep_until_step: int) -> None:
     rows = []
     if keep_until_step and path.exists():
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= keep_until_step]
-    unfinished = path.with_name(path.name + ".part")
-    with open(unfinished, "w", newline="", encoding="utf-8") as file:
+            # A disk that was full can have left half a row, whose step may be cut off, too.
+            whole = [row for row in csv.DictReader(file) if None not in row.values()]
+            rows = [row for row in whole if int(row["step"]) <= keep_until_step]
+    with unfinished(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(unfinished, path)
 
 
 def append_row(path: Path, columns: Sequence[str], row: Mapping[str, float | int | None]) -> None:

@@ -24,11 +24,13 @@ from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import PhotoDataset, ShapesDataset, batches
 from rtdetr_explained.training.distributed import Processes, is_lost_process, joined, mean_over_processes
+from rtdetr_explained.training.lock import locked
 from rtdetr_explained.training.log import append_row, open_tensorboard, start_log, write_scalars
 from rtdetr_explained.training.plot import save_summary
 from rtdetr_explained.training.run import Run, TrainingStopped, checkpoint_path, restore, save, settled, start_run
 from rtdetr_explained.training.step import KINDS, PARTS, train_step
 from rtdetr_explained.weights.files import save_weights
+from rtdetr_explained.weights.zoo import ZOO
 
 LOG_COLUMNS = ("step", "images", "seconds", "lr", "loss", *KINDS, *PARTS, "grad_norm")
 METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR")
@@ -72,7 +74,7 @@ class Part:
 def train(config: TrainConfig, part: Part | None = None) -> Run:
     """Train as configured, writing checkpoint.pt, log.csv, evaluation.csv and summary.svg into `config.out`.
 
-    A finished run also leaves its averaged weights in float16, named after the model, for `rtdetr_explained.load`.
+    A finished run also leaves its averaged weights in float16, named after its folder, for `rtdetr_explained.load`.
     Ctrl-C and SIGTERM end the run after the current step with a checkpoint. A resumed run goes on exactly as if it
     had not been interrupted, and may be given more images; a `part` ends the call early. Started by `torchrun`, all
     processes share every batch and the first one writes; the folder must then be one that all machines see. Raises
@@ -101,6 +103,13 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
         config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"The folder {config.out} cannot be made ({error.strerror}); choose another --out.") from None
+    check_name(config)
+    with locked(config.out) if processes.first else nullcontext():
+        return _train_in(config, processes, part)
+
+
+def _train_in(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
+    """The run in its folder, which is there and nobody else's."""
     path = checkpoint_path(config)
     if path.exists() and not config.resume:
         raise InputError(f"{path} exists already; add --resume to continue that run, or choose another folder.")
@@ -116,6 +125,8 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
     if not steps_left and weights_path(config).exists():
         raise InputError(f"The run in {config.out} has seen all its {run.images} images; make it longer to go on.")
     total_steps = run.step + steps_left
+    known_problems = report.lines()
+    say(known_problems, processes)
     if config.weak_epochs and not material.weak_from:
         say([f"All of this run is within its last {config.weak_epochs} epochs: no augmentation."], processes)
     try:
@@ -123,7 +134,7 @@ def _train(config: TrainConfig, processes: Processes, part: Part | None) -> Run:
             with nullcontext(part.stop_asked) if part else stop_signals() as stop_asked:
                 _steps(run, config, material, report, total_steps, processes, stop_asked, part)
     finally:
-        say(report.lines(), processes)
+        say([line for line in report.lines() if line not in known_problems], processes)
     run.complete = run.step == total_steps
     if processes.first:
         if run.complete or not part:
@@ -141,8 +152,15 @@ def say(lines: Sequence[str], processes: Processes) -> None:
 
 
 def weights_path(config: TrainConfig) -> Path:
-    """Where a finished run leaves its weights."""
-    return config.out / f"{config.model}.safetensors"
+    """Where a finished run leaves its weights: named by `name`, else after the folder, never like a known model."""
+    name = config.name or config.out.resolve().name or config.model
+    return config.out / f"{name}{'-trained' if name in ZOO else ''}.safetensors"
+
+
+def check_name(config: TrainConfig) -> None:
+    """Raise InputError when the weights shall have the name of a model that is another one."""
+    if config.name in ZOO:
+        raise InputError(f"{config.name} is the name of a model that there is already; give another --name.")
 
 
 def _steps(

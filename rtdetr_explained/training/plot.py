@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from rtdetr_explained.drawing.colors import LEVEL_COLORS, LIGHT, NEGATIVE
 from rtdetr_explained.drawing.export import to_bytes
 from rtdetr_explained.training.log import read_log
+from rtdetr_explained.weights.files import unfinished
 
 PARTS = {"last": "last layer", "aux": "layers before", "enc": "encoder", "dn": "denoising"}
 COLORS = (*LEVEL_COLORS, NEGATIVE)
@@ -21,7 +22,8 @@ def save_summary(folder: Path) -> None:
     if steps:
         figure = summary(steps, evaluations)
         for kind in ("svg", "png"):
-            (folder / f"summary.{kind}").write_bytes(to_bytes(figure, kind))
+            with unfinished(folder / f"summary.{kind}") as part:
+                part.write_bytes(to_bytes(figure, kind))
 
 
 def summary(steps: list[dict[str, float | None]], evaluations: list[dict[str, float | None]]) -> Figure:

@@ -125,7 +125,11 @@ def save(run: Run, config: TrainConfig) -> None:
 
 
 def snapshot(run: Run, config: TrainConfig) -> dict:
-    """What a checkpoint holds. `model_config` lets its reader build the model without knowing the run."""
+    """What a checkpoint holds.
+
+    `model_config` lets a reader build the model without knowing the run: class names and input size are in it. Readers
+    of weights find the averaged ones under `ema` / `module`, as in an official checkpoint.
+    """
     return {
         "model_config": asdict(run.model.config),
         "train_config": {**asdict(config), "out": str(config.out), "seed": run.seed},

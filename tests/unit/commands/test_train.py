@@ -16,6 +16,7 @@ from tiny_model import TINY
 from rtdetr_explained import cli
 from rtdetr_explained.commands import train as command
 from rtdetr_explained.data.annotations import AnnotatedImage, Annotations
+from rtdetr_explained.data.report import PROBLEMS
 from rtdetr_explained.device import best_device
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
@@ -202,7 +203,7 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
     )
     assert "Images that cannot be used (left out): 1. " in error  # once, though both epochs met it
     assert "5.png" in error
-    config, _ = load_weights(out / "tiny.safetensors")
+    config, _ = load_weights(out / "run.safetensors")
     assert config.class_names == ("red", "blue")
     steps = read_log(out / "log.csv")
     assert [row["images"] for row in steps] == [2, 4, 6, 8, 10, 12]
@@ -210,6 +211,27 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
     assert (out / "summary.svg").read_text().startswith("<?xml")
     assert cli.main([*arguments, "--epochs", "3", "--resume", *COMMON]) == 0
     assert len(read_log(out / "log.csv")) == 9
+
+
+def test_problems_of_the_data_are_said_before_the_first_step(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    data = json.loads(coco.read_text())
+    data["annotations"][0]["bbox"] = [-20, 10, 40, 20]
+    data["annotations"][1]["category_id"] = 99
+    coco.write_text(json.dumps(data))
+    said: list[str] = []
+
+    def first_step(*arguments: object) -> None:
+        said.append(capsys.readouterr().err)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rtdetr_explained.training.loop.train_step", first_step)
+    out = ["--out", str(tmp_path / "run"), "--batch", "2", "--steps", "1", "--model", "tiny"]
+    assert cli.main(["train", "--data", str(coco), *out, *COMMON]) == 130
+    for kind in ("box_outside", "unknown_category"):
+        assert f"{PROBLEMS[kind]}: 1" in said[0]
+        assert PROBLEMS[kind] not in capsys.readouterr().err  # once is enough
 
 
 def test_a_disk_too_full_for_the_log_ends_the_run_with_a_sentence(
@@ -254,7 +276,7 @@ def test_a_complete_run_whose_weights_could_not_be_written_is_finished_by_a_resu
         assert cli.main(arguments) == 1
     assert "add --resume" in capsys.readouterr().err
     assert cli.main([*arguments, "--resume"]) == 0
-    load_weights(out / "tiny.safetensors")
+    load_weights(out / "run.safetensors")
     assert len(read_log(out / "log.csv")) == 2
     assert cli.main([*arguments, "--resume"]) == 2
     assert "has seen all its 4 images" in capsys.readouterr().err

@@ -26,6 +26,7 @@ from rtdetr_explained.experiments.settings import Settings
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.training import loop
 from rtdetr_explained.training.data import Batch
+from rtdetr_explained.training.lock import locked
 from rtdetr_explained.training.run import Run, start_run
 from rtdetr_explained.training.step import train_step
 
@@ -225,6 +226,12 @@ def test_the_command_says_in_one_sentence_what_the_folder_holds(
         assert (code, error) == (0, "")
         assert out.count("\n") == 1
         assert "is finished" in out
+
+
+def test_two_experiments_in_one_folder_at_once_are_refused(settings: Settings, finished: Path):
+    copy(finished, settings)
+    with locked(settings.out), pytest.raises(InputError, match=f"Another run is writing to {settings.out}"):
+        run_experiment(settings, resume=True)
 
 
 def test_a_damaged_or_unusable_folder_is_one_sentence(settings: Settings, tmp_path: Path):

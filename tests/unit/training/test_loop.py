@@ -14,10 +14,11 @@ from torch import Tensor
 
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.model.config import CONFIGS
-from rtdetr_explained.training import loop, step
+from rtdetr_explained.model.config import CONFIGS, ModelConfig
+from rtdetr_explained.training import loop, plot, step
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import ShapesDataset, batches
+from rtdetr_explained.training.log import start_log
 from rtdetr_explained.training.loop import train
 from rtdetr_explained.training.run import Run, TrainingStopped, start_run
 from rtdetr_explained.training.step import summed, train_step
@@ -73,10 +74,93 @@ def test_a_run_writes_its_numbers_and_a_checkpoint(config: TrainConfig):
 
 def test_a_finished_run_leaves_weights_that_load(config: TrainConfig):
     run = train(config)
-    read_config, state = load_weights(config.out / "tiny.safetensors")
+    read_config, state = load_weights(config.out / "run.safetensors")
     assert read_config == run.model.config
     for name, value in run.ema.module.state_dict().items():
         torch.testing.assert_close(state[name], value, rtol=2e-3, atol=1e-4, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "file"),
+    [
+        ("birds", "", "birds.safetensors"),
+        ("v1.2", "", "v1.2.safetensors"),
+        ("birds", "owls", "owls.safetensors"),
+        ("nano", "", "nano-trained.safetensors"),  # `nano` is the model that comes with the package
+        ("rtdetrv2_r18vd", "", "rtdetrv2_r18vd-trained.safetensors"),
+    ],
+)
+def test_the_weights_are_named_after_the_run(config: TrainConfig, folder: str, name: str, file: str):
+    config = replace(config, out=config.out / folder, name=name, model="nano")
+    assert loop.weights_path(config) == config.out / file
+
+
+def test_a_run_in_the_working_directory_has_its_name(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
+    config.out.mkdir()
+    monkeypatch.chdir(config.out)
+    assert loop.weights_path(replace(config, out=Path("."))).name == "run.safetensors"
+
+
+@pytest.mark.parametrize(("name", "message"), [("nano", "a model that there is already"), ("a/b", "without folder")])
+def test_a_name_that_means_something_else_is_refused(config: TrainConfig, name: str, message: str):
+    with pytest.raises(InputError, match=message):
+        train(replace(config, name=name))
+    assert not (config.out / "checkpoint.pt").exists()
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
+    def second() -> None:
+        for resume in (False, True):
+            with pytest.raises(InputError, match=f"Another run is writing to {config.out} at this moment"):
+                train(replace(config, resume=resume))
+        told.append(True)
+
+    told: list[bool] = []
+    interrupt_at(2, second, monkeypatch)
+    assert train(config).step == 4
+    assert told
+    assert [row["step"] for row in rows(config.out / "log.csv")] == ["1", "2", "3", "4"]
+
+
+def test_a_finished_run_leaves_whole_files_only(config: TrainConfig):
+    config.out.mkdir()
+    for name in ("checkpoint.pt", "log.csv", "summary.svg", "run.safetensors"):
+        (config.out / f"{name}.part").write_text("left by a run that was killed")
+    train(config)
+    names = {path.name for path in config.out.iterdir()} - {".lock"}
+    assert names == {"checkpoint.pt", "log.csv", "evaluation.csv", "summary.svg", "summary.png", "run.safetensors"}
+
+
+def test_a_picture_of_the_run_is_whole_or_the_one_before(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
+    train(config)
+    before = (config.out / "summary.svg").read_bytes()
+
+    def half(path: Path, data: bytes) -> None:
+        with open(path, "wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        plot.save_summary(config.out)
+    assert (config.out / "summary.svg").read_bytes() == before
+    assert not list(config.out.glob("*.part"))
+
+
+def test_half_a_row_that_a_full_disk_left_is_no_row(tmp_path: Path):
+    path, columns = tmp_path / "log.csv", ("step", "loss")
+    path.write_text("step,loss\n1,0.5\n20,0.4\n3")  # of step 31
+    start_log(path, columns, keep_until_step=30)
+    assert path.read_text().split() == ["step,loss", "1,0.5", "20,0.4"]
+
+
+def test_a_checkpoint_tells_what_its_weights_are(config: TrainConfig):
+    run = train(replace(config, side=96))
+    state = torch.load(config.out / "checkpoint.pt", weights_only=True)
+    assert tuple(state["model_config"]["class_names"]) == SHAPE_CLASSES
+    assert tuple(state["model_config"]["image_size"]) == (96, 96)
+    assert ModelConfig(**state["model_config"]) == run.model.config
+    assert state["ema"]["module"].keys() == run.ema.module.state_dict().keys()
 
 
 def test_training_on_the_same_scenes_reduces_the_loss(config: TrainConfig):
