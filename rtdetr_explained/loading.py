@@ -1,4 +1,4 @@
-"""Loading a detector by the name of a published model, by `nano`, or from a weights file."""
+"""Loading a detector by the name of an embedded or published model, or from a weights file."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from rtdetr_explained.device import usable_device
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.weights.download import fetch
 from rtdetr_explained.weights.files import load_weights
-from rtdetr_explained.weights.zoo import NANO_PATH, ZOO, find
+from rtdetr_explained.weights.zoo import EMBEDDED, ZOO, find
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -26,8 +26,8 @@ def load(
     """A detector ready to be asked.
 
     Args:
-        model: "nano", a published name such as "rtdetrv2_r18vd" (downloaded on first use, then offline), or the path of
-            a .pth or .safetensors file.
+        model: "nano" (drawn shapes), "nano-photo" (20 classes in photographs), a published name such as
+            "rtdetrv2_r18vd" (downloaded on first use, then offline), or the path of a .pth or .safetensors file.
         device: "cpu", "cuda", "mps", or "auto", the best that is there.
         deploy: fold norms into convolutions, which is faster; False keeps the model as it is trained.
         cache_dir: where downloads go, instead of the user's cache directory or RTDETR_EXPLAINED_CACHE.
@@ -39,7 +39,7 @@ def load(
     text = os.fspath(model)
     if text in ZOO or not (text.endswith(SUFFIXES) or os.sep in text):
         entry = find(text)
-        path = NANO_PATH
+        path = EMBEDDED / entry.filename
         if entry.url is not None:
             path = fetch(entry.url, entry.filename, entry.sha256, entry.size, cache_dir, progress)
         name = entry.name

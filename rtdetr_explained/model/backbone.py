@@ -61,7 +61,7 @@ class Bottleneck(nn.Module):
         return self.act(self.conv3(self.conv2(self.conv1(x))) + self.shortcut(x))
 
 
-class Backbone(nn.Module):
+class ResNetVd(nn.Module):
     """Image to the three maps S3, S4, S5 at strides 8, 16 and 32."""
 
     def __init__(self, config: ModelConfig):

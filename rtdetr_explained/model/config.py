@@ -1,11 +1,12 @@
 """The architecture of every variant as data.
 
-Sources: the `configs/rtdetrv2/*.yml` files of lyuwenyu/RT-DETR for the five published models; `nano` is this project's.
+Sources: the `configs/rtdetrv2/*.yml` files of lyuwenyu/RT-DETR for the five published models; `nano` and
+`nano-photo` are this project's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rtdetr_explained.model.class_names import COCO_CLASSES, SHAPE_CLASSES
+from rtdetr_explained.model.class_names import COCO_CLASSES, SHAPE_CLASSES, VOC_CLASSES
 
 LEVEL_STRIDES = (8, 16, 32)  # S3, S4, S5
 
@@ -14,13 +15,16 @@ LEVEL_STRIDES = (8, 16, 32)  # S3, S4, S5
 class ModelConfig:
     """Everything that fixes the network's tensors and its forward formula.
 
-    `width` is the number of channels that leave the stem (64 in every published model); stage s of the backbone has
-    `width * 2**s` channels, times 4 for the bottleneck depths 50 and 101. `freeze_at = k >= 0` freezes the stem and the
-    first k stages. `eval_idx` is the decoder layer whose output is used at inference; negative counts from the end.
-    `num_points` holds the sampling points per head for each of the three levels.
+    `depth` and `width` are of the backbone "resnet_vd": `width` is the number of channels that leave the stem (64 in
+    every published model), and stage s has `width * 2**s` channels, times 4 for the bottleneck depths 50 and 101. With
+    `freeze_norm` the backbone's batch norms keep their statistics and their scale; "efficientnet_lite0" then folds them
+    into its convolutions. `freeze_at = k >= 0` freezes the stem and the first k stages. `eval_idx` is the decoder layer
+    whose output is used at inference; negative counts from the end. `num_points` holds the sampling points per head for
+    each of the three levels.
     """
 
     name: str
+    backbone: str = "resnet_vd"
     depth: int = 18
     width: int = 64
     freeze_norm: bool = False
@@ -45,6 +49,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for field, allowed in (
+            ("backbone", ("resnet_vd", "efficientnet_lite0")),
             ("depth", (18, 34, 50, 101)),
             ("query_select_method", ("default", "one2many", "agnostic")),
             ("cross_attn_method", ("default", "discrete")),
@@ -71,6 +76,8 @@ class ModelConfig:
     @property
     def backbone_channels(self) -> tuple[int, int, int]:
         """Channels of S3, S4 and S5."""
+        if self.backbone == "efficientnet_lite0":
+            return (40, 112, 320)
         expansion = 4 if self.depth >= 50 else 1
         return (self.width * 2 * expansion, self.width * 4 * expansion, self.width * 8 * expansion)
 
@@ -90,7 +97,8 @@ R101VD = ModelConfig(
     expansion=1.0,
     num_layers=6,
 )
-# The embedded model: the same structure at half the backbone width and half the hidden size.
+# The embedded models: the same structure at half the hidden size. The one for drawn shapes has half the backbone's
+# width, the one for photographs a backbone made for small computers, whose ImageNet weights it begins with.
 NANO = ModelConfig(
     "nano",
     width=32,
@@ -103,5 +111,15 @@ NANO = ModelConfig(
     class_names=SHAPE_CLASSES,
     image_size=(288, 288),
 )
+NANO_PHOTO = replace(
+    NANO,
+    name="nano-photo",
+    backbone="efficientnet_lite0",
+    width=ModelConfig.width,
+    freeze_norm=True,
+    freeze_at=2,
+    class_names=VOC_CLASSES,
+    image_size=(256, 256),
+)
 
-CONFIGS = {config.name: config for config in (NANO, R18VD, R34VD, R50VD_M, R50VD, R101VD)}
+CONFIGS = {config.name: config for config in (NANO, NANO_PHOTO, R18VD, R34VD, R50VD_M, R50VD, R101VD)}

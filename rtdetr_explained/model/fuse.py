@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rtdetr_explained.model.backbone import Shortcut
 from rtdetr_explained.model.ccff import RepVggBlock
-from rtdetr_explained.model.layers import ConvNorm, FrozenBatchNorm2d
+from rtdetr_explained.model.layers import ConvNorm, fold_norm
 from rtdetr_explained.model.rtdetr import RTDETR
 
 
@@ -28,33 +28,14 @@ def fuse_below(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, RepVggBlock):
             setattr(module, name, nn.Sequential(merge_branches(child), nn.SiLU(inplace=True)))
-        elif isinstance(child, ConvNorm | Shortcut):
-            child.conv, child.norm = fold_norm(child.conv, child.norm), nn.Identity()
-            if isinstance(child, ConvNorm) and isinstance(child.act, nn.SiLU):
+        elif isinstance(child, ConvNorm):
+            child.fold()
+            if isinstance(child.act, nn.SiLU):
                 child.act = nn.SiLU(inplace=True)
+        elif isinstance(child, Shortcut):
+            child.conv, child.norm = fold_norm(child.conv, child.norm), nn.Identity()
         else:
             fuse_below(child)
-
-
-def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
-    """One convolution with bias that equals `norm(conv(x))`."""
-    assert isinstance(norm, nn.BatchNorm2d | FrozenBatchNorm2d)
-    weight, bias, mean, var = (
-        t.detach() for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var) if t is not None
-    )
-    scale = weight * (var + norm.eps).rsqrt()
-    folded = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        conv.padding,  # type: ignore[arg-type]
-    ).to(conv.weight)
-    with torch.no_grad():
-        folded.weight.copy_(conv.weight * scale[:, None, None, None])
-        assert folded.bias is not None
-        folded.bias.copy_(bias - mean * scale)
-    return folded
 
 
 def merge_branches(block: RepVggBlock) -> nn.Conv2d:

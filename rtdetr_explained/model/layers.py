@@ -50,6 +50,34 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.norm(self.conv(x)))
 
+    def fold(self) -> None:
+        """Make the norm part of the convolution, which then has a bias; the values stay the same in evaluation."""
+        self.conv, self.norm = fold_norm(self.conv, self.norm), nn.Identity()
+
+
+def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
+    """One convolution with bias that equals `norm(conv(x))`; without a norm, the convolution as it is."""
+    if isinstance(norm, nn.Identity):
+        return conv
+    assert isinstance(norm, nn.BatchNorm2d | FrozenBatchNorm2d)
+    weight, bias, mean, var = (
+        t.detach() for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var) if t is not None
+    )
+    scale = weight * (var + norm.eps).rsqrt()
+    folded = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        groups=conv.groups,
+    ).to(conv.weight)
+    with torch.no_grad():
+        folded.weight.copy_(conv.weight * scale[:, None, None, None])
+        assert folded.bias is not None
+        folded.bias.copy_(bias - mean * scale)
+    return folded
+
 
 class MLP(nn.Module):
     """Linear layers with ReLU between them."""

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rtdetr_explained.model.backbone import Backbone
+from rtdetr_explained.model.backbone import ResNetVd
+from rtdetr_explained.model.backbone_efficientnet import EfficientNetLite0
 from rtdetr_explained.model.config import ModelConfig
 from rtdetr_explained.model.decoder import Decoder, LayerPrediction
 from rtdetr_explained.model.denoising import Denoising
@@ -16,6 +17,7 @@ from rtdetr_explained.model.hybrid_encoder import HybridEncoder
 from rtdetr_explained.model.query_selection import QuerySelection, Selection
 
 COARSEST_STRIDE = 32
+BACKBONES = {"resnet_vd": ResNetVd, "efficientnet_lite0": EfficientNetLite0}
 Targets = list[dict[str, Tensor]]  # per image: labels (n,) int64 and boxes (n, 4) cxcywh in 0..1
 
 
@@ -25,7 +27,7 @@ class RTDETR(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config)
+        self.backbone = BACKBONES[config.backbone](config)
         self.hybrid_encoder = HybridEncoder(config)
         self.query_selection = QuerySelection(config)
         self.decoder = Decoder(config)

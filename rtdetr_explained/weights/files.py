@@ -62,7 +62,7 @@ def load_weights(path: str | os.PathLike) -> tuple[ModelConfig, dict[str, Tensor
     for name, tensor in expected.items():
         if name.endswith(NUM_BATCHES) and name not in state:  # a counter; transformers and stripped files leave it out
             state[name] = torch.zeros_like(tensor, device="cpu")
-    if problems := mismatches(state, expected, unknown, layout):
+    if problems := mismatches(state, expected, unknown, TABLES.get(layout)):
         raise InputError(f"{path.name} looks like {config.name} in the {layout} layout, but {problems}.")
     return config, {n: t.float() if t.is_floating_point() else t for n, t in state.items()}
 
@@ -240,11 +240,13 @@ def expected_tensors(config: ModelConfig) -> dict[str, Tensor]:
         raise InputError(f"no model can be built from its configuration ({error})") from None
 
 
-def mismatches(state: dict[str, Tensor], expected: dict[str, Tensor], unknown: list[str], layout: Layout) -> str:
+def mismatches(
+    state: dict[str, Tensor], expected: dict[str, Tensor], unknown: list[str], table: keys.Table | None
+) -> str:
     """What is missing, unexpected or of another shape, in words and with the file's own names; "" when all fits."""
 
     def name_in_file(name: str) -> str:
-        return (keys.translate(name, TABLES[layout]) if layout in TABLES else None) or name
+        return (keys.translate(name, table) if table else None) or name
 
     missing = [name_in_file(name) for name in expected if name not in state]
     unexpected = unknown + [name_in_file(name) for name in state if name not in expected]

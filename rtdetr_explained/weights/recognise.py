@@ -21,8 +21,11 @@ SIGNATURES: dict[str, Layout] = {
     "model.enc_score_head.weight": "transformers",
 }
 
+EFFICIENTNET = "backbone.stem.conv.weight"  # its stem is one convolution, that of ResNet-vd are three
+
 # What the tensors show of a variant; a file that agrees in all of these is that variant.
 STRUCTURE = (
+    "backbone",
     "depth",
     "width",
     "hidden_dim",
@@ -51,9 +54,14 @@ def recognise(state: dict[str, Tensor], layout: Layout) -> ModelConfig:
 
     num_points = points_per_level(state.get("decoder.layers.0.cross_attn.num_points_scale"))
     hidden_dim = rows("hybrid_encoder.input_proj.0.conv.weight")
+    if EFFICIENTNET in state:
+        backbone = {"backbone": "efficientnet_lite0"}
+        frozen = "backbone.stem.norm.weight" not in state
+    else:
+        backbone = {"depth": backbone_depth(state), "width": rows("backbone.stem.2.conv.weight")}
+        frozen = norms_are_frozen(state, layout, backbone["depth"])
     found = {
-        "depth": backbone_depth(state),
-        "width": rows("backbone.stem.2.conv.weight"),
+        **backbone,
         "hidden_dim": hidden_dim,
         "encoder_ffn_dim": rows("hybrid_encoder.aifi.layers.0.linear1.weight"),
         "expansion": rows("hybrid_encoder.ccff.fpn_blocks.0.conv1.conv.weight") / max(hidden_dim, 1),
@@ -66,14 +74,14 @@ def recognise(state: dict[str, Tensor], layout: Layout) -> ModelConfig:
         raise InputError(f"{found['num_heads']} attention heads do not divide a width of {found['decoder_dim']}")
     num_classes = rows("decoder.score_heads.0.weight")
     agnostic = rows("query_selection.score_head.weight") == 1 < num_classes
-    frozen = norms_are_frozen(state, layout, found["depth"])
-    same = [c for c in CONFIGS.values() if all(getattr(c, field) == found[field] for field in STRUCTURE)]
+    structure = {field: getattr(ModelConfig, field) for field in STRUCTURE} | found
+    same = [c for c in CONFIGS.values() if all(getattr(c, field) == structure[field] for field in STRUCTURE)]
     base = same[0] if same else ModelConfig("custom")
     return replace(
         base,
         **found,
         freeze_norm=frozen,
-        freeze_at=0 if frozen else -1,
+        freeze_at=max(base.freeze_at, 0) if frozen else -1,
         num_points=num_points,
         class_names=base.class_names if base.num_classes == num_classes else default_class_names(num_classes),
         query_select_method="agnostic" if agnostic else "default",

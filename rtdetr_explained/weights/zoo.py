@@ -1,4 +1,4 @@
-"""The models that can be loaded by name: the embedded `nano` and the published COCO models of lyuwenyu/RT-DETR.
+"""The models that can be loaded by name: two embedded ones, and the published COCO models of lyuwenyu/RT-DETR.
 
 AP and AP50 on COCO val2017 are those of its README. Sizes and hashes are given where somebody other than a mirror has
 published them; a file without them is still checked tensor by tensor when it is loaded.
@@ -12,12 +12,12 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 
 RELEASES = "https://github.com/lyuwenyu/storage/releases/download"
-NANO_PATH = Path(__file__).with_name("nano.safetensors")
+EMBEDDED = Path(__file__).parent  # the folder of the models that come with the package
 
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """One model. `config` names its architecture in `CONFIGS`; `url` is None for the embedded model.
+    """One model. `config` names its architecture in `CONFIGS`; `url` is None for an embedded model.
 
     `parameters` is a count, `size` the exact file size in bytes where known, `ap` and `ap50` are in percent and None
     where nothing is published. A model is `discrete` when it was trained with discrete sampling; `num_points` holds its
@@ -46,12 +46,12 @@ class ZooEntry:
 
     @property
     def filename(self) -> str:
-        """Name of the weights file, for the cache."""
-        return NANO_PATH.name if self.url is None else self.url.rsplit("/", 1)[1]
+        """Name of the weights file, in the cache or among the embedded ones."""
+        return f"{self.name}.safetensors" if self.url is None else self.url.rsplit("/", 1)[1]
 
     @property
     def megabytes(self) -> int:
-        """Size of the file in MB: exact where known, else what its parameters take (float32; `nano` float16)."""
+        """Size of the file in MB: exact where known, else what its parameters take (float32; embedded float16)."""
         return round((self.size or self.parameters * (2 if self.url is None else 4)) / 1e6)
 
 
@@ -67,6 +67,16 @@ ZOO = {
             None,
             url=None,
             classes="12 shapes drawn by this project",
+        ),
+        ZooEntry(
+            "nano-photo",
+            "nano-photo, embedded",
+            "nano-photo",
+            5_044_528,
+            None,
+            None,
+            url=None,
+            classes="20 classes of Pascal VOC",
         ),
         # base models
         ZooEntry(

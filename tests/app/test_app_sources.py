@@ -189,7 +189,7 @@ def test_the_threshold_stands_beside_targets_that_depend_on_it(open_app):
 
 
 def test_a_published_model_is_downloaded_on_a_button(open_app, server):
-    shutil.copy(zoo.NANO_PATH, server / "weights.safetensors")
+    shutil.copy(zoo.EMBEDDED / "nano.safetensors", server / "weights.safetensors")
     at = open_app("overview")
     at.selectbox(key="control_model").set_value("rtdetrv2_r18vd").run()
     assert "not on this computer yet" in at.info[0].value
@@ -239,7 +239,7 @@ def at_home(monkeypatch):
 @pytest.mark.usefixtures("at_home")
 def test_own_weights_by_path(open_app, tmp_path):
     path = tmp_path / "mine.safetensors"
-    shutil.copy(zoo.NANO_PATH, path)
+    shutil.copy(zoo.EMBEDDED / "nano.safetensors", path)
     at = open_app("overview", image="scene-3-few")
     at.text_input(key="weights_file").set_value(str(path)).run()
     assert not at.exception
@@ -277,7 +277,7 @@ def test_a_link_to_somebodys_weights_is_noted(open_app):
 @pytest.mark.usefixtures("at_home")
 def test_a_model_that_vanished_is_a_sentence(open_app, tmp_path):
     path = tmp_path / "mine.safetensors"
-    shutil.copy(zoo.NANO_PATH, path)
+    shutil.copy(zoo.EMBEDDED / "nano.safetensors", path)
     at = open_app("overview")
     at.text_input(key="weights_file").set_value(str(path)).run()
     path.unlink()

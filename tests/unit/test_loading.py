@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,8 @@ def test_a_name_goes_before_a_file_in_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nano").write_text("not the weights")
-    monkeypatch.setattr(loading, "NANO_PATH", weights)
+    shutil.copy(weights, tmp_path / "nano.safetensors")
+    monkeypatch.setattr(loading, "EMBEDDED", tmp_path)
     detector = load("nano")
     assert detector.name == "nano"
     assert detector.config == TINY

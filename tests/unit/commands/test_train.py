@@ -97,7 +97,7 @@ def test_every_published_model_has_a_recipe_with_the_published_values():
     }
     tuned = {"r18_dsp": (36, 3), "r34_dsp": (12, 2), "r50_m_dsp": (36, 3), "r50_dsp": (12, 2)}
     fewer_points = {f"r18_sp{points}": points for points in (1, 2, 3)}
-    assert set(recipe_names()) == {*published, *tuned, *fewer_points, "nano"}
+    assert set(recipe_names()) == {*published, *tuned, *fewer_points, "nano", "nano-photo"}
     assert {read_recipe(name)["model"] for name in recipe_names()} == set(ZOO)
     for name, length in tuned.items():
         base, recipe = read_recipe(name.removesuffix("_dsp")), read_recipe(name)

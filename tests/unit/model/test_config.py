@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rtdetr_explained.model.config import CONFIGS, NANO
+from rtdetr_explained.model.config import CONFIGS, NANO, NANO_PHOTO, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 
 # Exact counts of the reference models, and what they leave for its three parts.
@@ -26,18 +26,19 @@ def test_parameter_counts_are_those_of_the_reference(name: str) -> None:
     assert (total, backbone, encoder, total - backbone - encoder) == PUBLISHED[name]
 
 
-def test_nano_is_of_a_size_that_ships_with_the_package() -> None:
+@pytest.mark.parametrize(("config", "parameters"), [(NANO, 4_899_856), (NANO_PHOTO, 5_044_528)])
+def test_embedded_models_are_of_a_size_that_ships_with_the_package(config: ModelConfig, parameters: int) -> None:
     with torch.device("meta"):
-        model = RTDETR(NANO)
-    assert count(model) == 4_899_856
+        model = RTDETR(config)
+    assert count(model) == parameters
     float16_bytes = sum(2 * tensor.numel() for tensor in model.state_dict().values())
-    assert float16_bytes < 10e6
+    assert float16_bytes < 10.5e6
 
 
 def test_configs_are_listed_under_their_own_names() -> None:
-    assert set(CONFIGS) == {"nano", *PUBLISHED}
+    assert set(CONFIGS) == {"nano", "nano-photo", *PUBLISHED}
     assert all(config.name == name for name, config in CONFIGS.items())
-    assert [CONFIGS[name].num_classes for name in ("nano", "rtdetrv2_r18vd")] == [12, 80]
+    assert [CONFIGS[name].num_classes for name in ("nano", "nano-photo", "rtdetrv2_r18vd")] == [12, 20, 80]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,12 @@ def test_evaluation_layer(name: str, layer: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "channels"),
-    [("nano", (64, 128, 256)), ("rtdetrv2_r34vd", (128, 256, 512)), ("rtdetrv2_r101vd", (512, 1024, 2048))],
+    [
+        ("nano", (64, 128, 256)),
+        ("nano-photo", (40, 112, 320)),
+        ("rtdetrv2_r34vd", (128, 256, 512)),
+        ("rtdetrv2_r101vd", (512, 1024, 2048)),
+    ],
 )
 def test_channels_that_leave_the_backbone(name: str, channels: tuple[int, int, int]) -> None:
     assert CONFIGS[name].backbone_channels == channels

@@ -6,15 +6,17 @@ from random_models import random_images, random_model, run, seen_at
 from torch import nn
 
 from rtdetr_explained.model.config import CONFIGS, NANO, ModelConfig
-from rtdetr_explained.model.fuse import fold_norm, fuse
-from rtdetr_explained.model.layers import ConvNorm, FrozenBatchNorm2d
+from rtdetr_explained.model.fuse import fuse
+from rtdetr_explained.model.layers import ConvNorm, FrozenBatchNorm2d, fold_norm
 
 FROZEN_50 = replace(NANO, name="frozen", depth=50, width=16, freeze_norm=True, freeze_at=0, expansion=1.0)
+
+PHOTO = replace(CONFIGS["nano-photo"], freeze_norm=False)
 
 
 @pytest.mark.parametrize(
     ("config", "height", "width"),
-    [(CONFIGS["rtdetrv2_r18vd"], 256, 352), (CONFIGS["nano"], 288, 288), (FROZEN_50, 128, 160)],
+    [(CONFIGS["rtdetrv2_r18vd"], 256, 352), (CONFIGS["nano"], 288, 288), (FROZEN_50, 128, 160), (PHOTO, 128, 160)],
     ids=lambda value: value.name if isinstance(value, ModelConfig) else str(value),
 )
 def test_fused_model_gives_the_same_outputs(config: ModelConfig, height: int, width: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rtdetr_explained import cli
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.backbone_efficientnet import EfficientNetLite0
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.training.config import TrainConfig
@@ -211,3 +212,37 @@ def test_weights_and_a_backbone_together_are_refused(tmp_path: Path, capsys: pyt
     both = ["--weights", "nano", "--backbone", "b.pth", "--steps", "1"]
     assert cli.main(["train", "--out", str(tmp_path / "run"), *both]) == 2
     assert "leave out --backbone, or --weights" in capsys.readouterr().err
+
+
+def imagenet(backbone: EfficientNetLite0) -> dict[str, Tensor]:
+    """A backbone as a classifier's file has it, with the tensors that follow it."""
+    state = keys.from_ours({f"backbone.{n}": t for n, t in backbone.state_dict().items()}, keys.EFFICIENTNET_LITE)
+    assert {"_conv_stem.weight", "_bn0.running_var", "_blocks.0._depthwise_conv.weight"} < state.keys()
+    assert "_blocks.15._bn2.weight" in state
+    return state | {"_conv_head.weight": torch.ones(2), "_bn1.bias": torch.ones(2), "_fc.bias": torch.ones(2)}
+
+
+@pytest.mark.parametrize("freeze_norm", [False, True])
+def test_a_backbone_of_a_classifier_is_taken_with_its_norms_or_folded(tmp_path: Path, freeze_norm: bool):
+    config = replace(TINY, backbone="efficientnet_lite0")
+    source = trained(config).eval()
+    assert isinstance(source.backbone, EfficientNetLite0)
+    torch.save(imagenet(source.backbone), tmp_path / "lite.pth")
+    model = RTDETR(replace(config, freeze_norm=freeze_norm)).eval()
+    load_backbone(model, str(tmp_path / "lite.pth"))
+    images = torch.rand(1, 3, 64, 64)
+    for ours, wanted in zip(model.backbone(images), source.backbone(images), strict=True):
+        torch.testing.assert_close(ours, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_another_classifier_is_refused_with_the_names_of_its_file(tmp_path: Path):
+    config = replace(TINY, backbone="efficientnet_lite0")
+    state = imagenet(EfficientNetLite0(config))
+    del state["_blocks.3._bn0.weight"]
+    torch.save(state | {"_blocks.3._se_reduce.weight": torch.ones(1)}, tmp_path / "b0.pth")
+    with pytest.raises(InputError) as caught:
+        load_backbone(RTDETR(config), str(tmp_path / "b0.pth"))
+    assert str(caught.value) == (
+        "b0.pth does not hold the backbone of tiny: it has 1 tensor missing (_blocks.3._bn0.weight), "
+        "1 tensor not expected (_blocks.3._se_reduce.weight)."
+    )

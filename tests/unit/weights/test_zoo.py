@@ -7,7 +7,7 @@ import torch
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.weights.zoo import NANO_PATH, ZOO, find
+from rtdetr_explained.weights.zoo import EMBEDDED, ZOO, find
 
 PUBLISHED = [entry for entry in ZOO.values() if entry.url]
 
@@ -49,11 +49,14 @@ def test_a_known_hash_comes_with_a_size() -> None:
     assert find("rtdetrv2_r18vd").megabytes == 81
 
 
-def test_nano_is_inside_the_package() -> None:
-    nano = find("nano")
-    assert nano.url is None
-    assert NANO_PATH.parts[-3:] == ("rtdetr_explained", "weights", nano.filename)
-    assert nano.megabytes < 10.5
+@pytest.mark.parametrize("name", ["nano", "nano-photo"])
+def test_two_models_are_inside_the_package(name: str) -> None:
+    entry = find(name)
+    assert entry.url is None
+    path = EMBEDDED / entry.filename
+    assert path.parts[-3:] == ("rtdetr_explained", "weights", f"{name}.safetensors")
+    assert abs(path.stat().st_size / 1e6 - entry.megabytes) < 0.5
+    assert path.stat().st_size < 11e6
 
 
 def test_an_unknown_name_is_answered_with_close_ones() -> None:
