@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components.payload import read_header
 from app.components.sampling_canvas import payload as sampling_payload
 
 OpenApp = Callable[..., AppTest]
@@ -33,7 +34,7 @@ def test_the_canvas_gets_the_selection_of_the_link(open_app: OpenApp):
     view = view_of(at)["view"]
     assert view["pinned"] == 7
     assert (view["compare"], view["layer"], view["head"], view["level"], view["point"]) == (12, 1, 3, None, 40)
-    assert view_of(at)["id"] == sampling_payload.read_header(canvas_of(at))["id"]
+    assert view_of(at)["id"] == read_header(canvas_of(at))["id"]
 
 
 def test_nothing_is_pinned_until_somebody_does(open_app: OpenApp):

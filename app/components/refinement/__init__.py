@@ -9,28 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
-from streamlit.components.v2 import component
 
-from app.components.refinement import payload as decoder_payload
+from app.components import bundle
+from app.components.refinement import payload
 from app.session import state
 from app.session.state import Selected
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "refinement"
-FOLDER = Path(__file__).parent
 FIELDS = ("query", "compare", "layer")
 
-_mount = component(
-    "rtdetr_explained_refinement",
-    html=(FOLDER / "refinement.html").read_text(encoding="utf-8"),
-    css=(FOLDER / "refinement.css").read_text(encoding="utf-8"),
-    js="".join((FOLDER / name).read_text(encoding="utf-8") for name in ("view.js", "refinement.js")),
-)
+_mount = bundle.mount("rtdetr_explained_refinement", Path(__file__).parent / "refinement.js")
 
 
 def show(view: Selected, trace: Trace) -> None:
     """The figure with its controls; clicks and the layer it rests on change the view."""
-    packed = decoder_payload.pack(
+    packed = payload.pack(
         trace,
         view.query,
         compare=view.compare,

@@ -1,17 +1,15 @@
 """The decoder as one object of bytes: what a browser needs to move boxes through the layers by itself.
 
-Layout: 8 bytes with the length of the header (little-endian), the header as JSON, the sections that
-`header["sections"]` names with their start and length in bytes, counted from the end of the header. "photo" is a JPEG,
-all others are little-endian float32.
+Section "photo" is a JPEG, all others are little-endian float32.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
+from app.components import payload
 from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED
 from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px, photo_jpeg
 from rtdetr_explained.drawing.marks import region_around
@@ -52,10 +50,6 @@ def pack(
         "attention": attention.astype("<f4").tobytes(),
         "photo": photo_jpeg(trace.photo, GROUND_PX),
     }
-    places, start = {}, 0
-    for name, section in sections.items():
-        places[name] = [start, len(section)]
-        start += len(section)
     header = {
         "size": trace.image_size,
         "layers": trace.num_layers,
@@ -74,10 +68,8 @@ def pack(
         "chosen": chosen,
         "region": region_around(shown, trace.image_size),
         "colors": {"selected": SELECTED, "compared": COMPARED, "photo": ON_PHOTO, "halo": PHOTO_HALO},
-        "sections": places,
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return len(text).to_bytes(8, "little") + text + b"".join(sections.values())
+    return payload.pack(header, sections)
 
 
 def _described(trace: Trace, query: int, unit: str) -> dict[str, Any]:

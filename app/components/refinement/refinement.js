@@ -2,6 +2,10 @@
 // A position p counts layers: 2 is the state after layer 2, and 2.5 lies half way to that after layer 3. Only whole
 // positions were computed by the model; between them the boxes glide, so that the eye can follow.
 
+import { element } from "../dom.js"
+import { unpack } from "../payload.js"
+import { boxAt, createView, isFound, mostAttended, node } from "./view.js"
+
 const LISTEN_MS = 650 // of a layer's turn, for its self-attention
 const MOVE_MS = 850 // for its correction of the boxes
 const GLIDE_MS = 380 // a layer, on the way to a layer that was asked for
@@ -13,23 +17,15 @@ export default function (component) {
   if (!players.has(parentElement)) players.set(parentElement, createPlayer(parentElement))
   const player = players.get(parentElement)
   player.send = (choice) => setTriggerValue("pick", choice)
-  player.receive(unpack(data))
+  player.receive(read(data))
   return () => {
     player.leave()
     players.delete(parentElement)
   }
 }
 
-function unpack(data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data)
-  const at = new DataView(bytes.buffer, bytes.byteOffset)
-  const length = at.getUint32(0, true) // the upper half of the 64 bits stays zero
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))
-  const section = (name) => {
-    const [start, size] = header.sections[name]
-    return bytes.slice(8 + length + start, 8 + length + start + size) // a copy, so that it begins where a float may
-  }
-  const floats = (name) => new Float32Array(section(name).buffer)
+function read(data) {
+  const { header, section, floats } = unpack(data)
   return { ...header, boxes: floats("boxes"), scores: floats("scores"), attention: floats("attention"), photo: section("photo") }
 }
 
@@ -347,3 +343,5 @@ function createPlayer(root) {
   const player = { receive, leave, send: () => {} }
   return player
 }
+
+const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i])

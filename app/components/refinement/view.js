@@ -5,7 +5,7 @@ const SOFT = "grayscale(1) brightness(0.72)" // the ground of an overlay, as in 
 
 const MANY = 30 // detections; more are drawn thinner, and only the best ones are named
 
-function createView(svg, model, url, close) {
+export function createView(svg, model, url, close) {
   const [width, height] = model.size
   const [x0, y0, x1, y1] = close ? model.region : [0, 0, width, height]
   svg.replaceChildren()
@@ -124,9 +124,9 @@ const overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a
 const set = (path, d) => path.setAttribute("d", d)
 const outlineOf = ([x0, y0, x1, y1]) => `M${x0} ${y0}H${x1}V${y1}H${x0}Z`
 const finalScore = (model, q) => model.scores[model.layers * model.queries + q]
-const isFound = (model, q) => finalScore(model, q) > model.threshold
+export const isFound = (model, q) => finalScore(model, q) > model.threshold
 
-function boxAt(model, query, p) {
+export function boxAt(model, query, p) {
   const before = Math.min(Math.floor(p), model.layers - 1)
   const t = p - before
   const eased = t * t * (3 - 2 * t)
@@ -142,24 +142,15 @@ function centreAt(model, query, p) {
 
 const dotsAt = (model, queries, p) => queries.map((q) => `M${centreAt(model, q, p).join(" ")}h0.001`).join("")
 
-function mostAttended(model, layer) {
+export function mostAttended(model, layer) {
   const share = (q) => model.attention[layer * model.queries + q]
   const others = Array.from({ length: model.queries }, (_, q) => q).filter((q) => q !== model.query)
   return others.sort((a, b) => share(b) - share(a)).slice(0, model.links)
 }
 
-function node(name, attributes, text) {
+export function node(name, attributes, text) {
   const made = document.createElementNS(SVG, name)
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
   if (text !== undefined) made.textContent = text
   return made
 }
-
-function element(name, attributes = {}, text) {
-  const made = document.createElement(name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
-  if (text !== undefined) made.textContent = text
-  return made
-}
-
-const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i])

@@ -5,43 +5,28 @@ Python sends the photo and all points once and is told what was pinned; see `can
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import streamlit as st
-from streamlit.components.v2 import component
 
+from app.components import bundle
+from app.components.payload import read_header
 from app.components.sampling_canvas import payload as sampling_payload
 from app.session import models, state
 from app.session.state import Selected
 from rtdetr_explained.tracing.trace import Trace
 
 HERE = Path(__file__).parent
-SCRIPTS = (
-    "dom payload geometry heat selection marks backdrop query_marks loupe readout twin controls pointer keyboard kept "
-    "report canvas"
-).split()
 FIELDS = ("query", "compare", "layer", "head", "level", "point")
 """What the canvas selects; the names are those of the view state."""
 
 _PACKED: WeakKeyDictionary[Trace, bytes] = WeakKeyDictionary()  # a payload lives as long as the trace it was made of
 
 
-def _script() -> str:
-    """All scripts as the one module that a component takes: the imports between them fall away."""
-    text = "\n".join((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
-    return re.sub(r"^(import .*\n|export (?!default))", "", text, flags=re.MULTILINE)
-
-
-_canvas = component(
-    "rtdetr_sampling_canvas",
-    html=(HERE / "canvas.html").read_text("utf-8"),
-    css=(HERE / "canvas.css").read_text("utf-8"),
-    js=_script(),
-)
-_view = component("rtdetr_sampling_view", js=(HERE / "view.js").read_text("utf-8"))
+_canvas = bundle.mount("rtdetr_sampling_canvas", HERE / "canvas.js")
+_view = bundle.mount("rtdetr_sampling_view", HERE / "view.js")
 
 
 def show(view: Selected, trace: Trace, *, key: str = "sampling_canvas", height: int = 540) -> None:
@@ -63,9 +48,7 @@ def show(view: Selected, trace: Trace, *, key: str = "sampling_canvas", height: 
     }
     with st.container(gap=None):
         _canvas(key=key, data=payload, on_select_change=lambda: _selected(key, trace), height="content")
-        _view(
-            key=f"{key}_view", data={"id": sampling_payload.read_header(payload)["id"], "view": known}, height="content"
-        )
+        _view(key=f"{key}_view", data={"id": read_header(payload)["id"], "view": known}, height="content")
 
 
 def _payload(trace: Trace) -> bytes:

@@ -5,8 +5,9 @@ import { buildControls, startPlaying } from "./controls.js"
 import { Camera, nearestPoint, nearestQuery, nextQuery } from "./geometry.js"
 import { keep, recall } from "./kept.js"
 import { HELP, listenToKeys } from "./keyboard.js"
-import { number } from "./dom.js"
-import { readHeader, readPayload } from "./payload.js"
+import { number } from "../dom.js"
+import { unpack } from "../payload.js"
+import { readTrace } from "./payload.js"
 import { listenToPointer } from "./pointer.js"
 import { drawMarks } from "./query_marks.js"
 import { writeKey, writePoint, writeQueries } from "./readout.js"
@@ -70,10 +71,10 @@ class SamplingCanvas extends Selection {
   // Called after every run of the script that brought something new, and when the theme changed.
   async connect(component) {
     this.component = component
-    const { id } = readHeader(component.data).header
-    if (id !== this.expected) {
-      this.expected = id
-      const trace = await readPayload(component.data)
+    const payload = unpack(component.data)
+    if (payload.header.id !== this.expected) {
+      this.expected = payload.header.id
+      const trace = await readTrace(payload)
       if (trace.id !== this.expected) return // an even newer one has come meanwhile
       this.takeTrace(trace)
     }

@@ -1,6 +1,6 @@
 // The controls above the stage: layer with play, level, head, least weight, and what is shown of them.
 
-import { element, symbol } from "./dom.js"
+import { element, symbol } from "../dom.js"
 
 const BEAT_MS = 1000 // one layer while playing
 

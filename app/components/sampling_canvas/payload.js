@@ -1,19 +1,11 @@
-// Reads the bytes that rtdetr_explained/illustrations/sampling_payload.py packs.
-
-export function readHeader(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const photoAt = 8 + Number(view.getBigUint64(0, true))
-  return { header: JSON.parse(new TextDecoder().decode(bytes.subarray(8, photoAt))), photoAt }
-}
+// Reads what payload.py sends.
 
 // Returns what the canvas draws from. Arrays are flat: a point has the index ((layer · Q + query) · N + n), where
 // n = head · P + p counts the N points of a query and p the P points of a head, level by level. Positions are in 0..1 of
 // the image.
-export async function readPayload(bytes) {
-  const { header, photoAt } = readHeader(bytes)
-  const arraysAt = photoAt + header.sections.photo
-  const jpeg = new Blob([bytes.subarray(photoAt, arraysAt)], { type: "image/jpeg" })
-  const packed = new Blob([bytes.subarray(arraysAt, arraysAt + header.sections.arrays)])
+export async function readTrace({ header, section }) {
+  const jpeg = new Blob([section("photo")], { type: "image/jpeg" })
+  const packed = new Blob([section("arrays")])
   const [bitmap, stream] = await Promise.all([
     createImageBitmap(jpeg),
     new Response(packed.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer(),

@@ -1,8 +1,7 @@
 """All sampling points of a trace as one object of bytes: what a browser needs to answer the pointer by itself.
 
-Layout: 8 bytes with the length of the header (little-endian), the header as JSON, then the sections it names. "photo"
-is a JPEG; "arrays" is one zlib stream, in which `header["arrays"]` gives the place, type and shape of each array.
-Whole numbers of 16 bits lie in two planes, all low bytes and then all high bytes, which compress better.
+Section "photo" is a JPEG; "arrays" is one zlib stream, in which `header["arrays"]` gives the place, type and shape of
+each array. Whole numbers of 16 bits lie in two planes, all low bytes and then all high bytes, which compress better.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from typing import Any
 
 import numpy as np
 
+from app.components import payload
 from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, OVERLAY, PHOTO_HALO, SELECTED
 from rtdetr_explained.drawing.figure import LEVEL_MARKERS, photo_jpeg
 from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, WEIGHT_STEPS, weight_steps
@@ -30,7 +29,8 @@ def pack(trace: Trace) -> bytes:
 
     Offsets are rounded to steps of 1/512 (coarser when one is beyond 64) and weights to four decimals; boxes stay
     float32. The receiver gets a location as the model does: reference + offset × scale × box size × 0.5. Where an edit
-    moved a point, the offset is the one that leads to its new place.
+    moved a point, the offset is the one that leads to its new place. `id` in the header is one and the same for
+    payloads with the same content.
     """
     boxes, offsets, weights = _points(trace)
     step = FINEST_OFFSET_STEP
@@ -55,15 +55,8 @@ def pack(trace: Trace) -> bytes:
         "arrays": places,
         "offset_step": step,
         "weight_step": 1 / WEIGHT_STEPS,
-        "sections": {"photo": len(photo), "arrays": len(packed)},
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return len(text).to_bytes(8, "little") + text + photo + packed
-
-
-def read_header(payload: bytes) -> dict[str, Any]:
-    """The header of a payload; `header["id"]` is one and the same for payloads with the same content."""
-    return json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
+    return payload.pack(header, {"photo": photo, "arrays": packed})
 
 
 def _points(trace: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

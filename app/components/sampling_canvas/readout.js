@@ -1,6 +1,6 @@
 // Below the stage, in words and numbers: the queries that are drawn, the point in focus with its loupe, and the key.
 
-import { element, number, symbol } from "./dom.js"
+import { element, number, symbol } from "../dom.js"
 import { drawLoupe } from "./loupe.js"
 
 const LOUPE_PX = 168

@@ -1,6 +1,6 @@
 // What is looked at, and what can be said about it: the state of the canvas, its points and queries in numbers and words.
 
-import { number } from "./dom.js"
+import { number } from "../dom.js"
 import { heatMap } from "./heat.js"
 
 export const MOST_NAMED = 30 // detections with words; where there are more, the words alone would hide the photo

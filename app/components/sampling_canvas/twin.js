@@ -1,6 +1,6 @@
 // The canvas for those who do not see it: a table of the points, and one sentence about what is selected.
 
-import { element, number } from "./dom.js"
+import { element, number } from "../dom.js"
 
 // Fills the table with the points shown of the selected query, the heaviest first.
 export function writeTable(box, canvas) {

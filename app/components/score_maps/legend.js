@@ -1,6 +1,9 @@
 // What the marks mean, and the colour bar with the cut-off.
 
-function drawLegend(parent, look, state, list, selectedLevel) {
+import { cross, hatch, marker, near, symbol } from "./marks.js"
+import { GAINED, INVALID, LOST, clamp } from "./payload.js"
+
+export function drawLegend(parent, look, state, list, selectedLevel) {
   const items = []
   const add = (text, ...draws) => {
     const item = document.createElement("span")

@@ -11,7 +11,7 @@ function outline(look, pen, level, x, y, size) {
   }
 }
 
-function marker(look, pen, level, x, y, size, fill, edge, width = size < 2.5 ? 0.7 : 1) {
+export function marker(look, pen, level, x, y, size, fill, edge, width = size < 2.5 ? 0.7 : 1) {
   outline(look, pen, level, x, y, size)
   pen.fillStyle = fill
   pen.fill()
@@ -20,7 +20,7 @@ function marker(look, pen, level, x, y, size, fill, edge, width = size < 2.5 ? 0
   pen.stroke()
 }
 
-function near(look, pen, level, x, y, size) {
+export function near(look, pen, level, x, y, size) {
   const small = size < 2.5 // drawn smaller there, so that open and filled marks differ without colour, too
   outline(look, pen, level, x, y, small ? size * 0.7 : size)
   pen.strokeStyle = look.light
@@ -28,7 +28,7 @@ function near(look, pen, level, x, y, size) {
   pen.stroke()
 }
 
-function cross(look, pen, x, y, size) {
+export function cross(look, pen, x, y, size) {
   for (const [color, width] of [[look.dark, 3.4], [look.comparedColor, 1.7]]) {
     pen.beginPath()
     pen.moveTo(x - size, y - size); pen.lineTo(x + size, y + size)
@@ -39,7 +39,7 @@ function cross(look, pen, x, y, size) {
   }
 }
 
-function hatch(look, pen, x, y, dx, dy) {
+export function hatch(look, pen, x, y, dx, dy) {
   pen.beginPath()
   pen.moveTo(x - dx / 2, y + dy / 2)
   pen.lineTo(x + dx / 2, y - dy / 2)
@@ -50,7 +50,7 @@ function hatch(look, pen, x, y, dx, dy) {
   pen.globalAlpha = 1
 }
 
-function pin(look, pen, x, y) {
+export function pin(look, pen, x, y) {
   for (const [color, width] of [[look.dark, 4], [look.light, 2]]) {
     pen.beginPath()
     pen.arc(x, y, 6, 0, 2 * Math.PI)
@@ -62,7 +62,7 @@ function pin(look, pen, x, y) {
   }
 }
 
-function symbol(canvas, draw) {
+export function symbol(canvas, draw) {
   const ratio = window.devicePixelRatio || 1
   canvas.className = "symbol"
   canvas.width = canvas.height = 16 * ratio

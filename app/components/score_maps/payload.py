@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
-import struct
 
 from PIL import Image
 
+from app.components import payload
 from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, OVERLAY, PHOTO_HALO, SELECTED
 from rtdetr_explained.drawing.figure import LEVEL_MARKERS, soft_photo
 from rtdetr_explained.illustrations.query_selection.figure import CLEAR
@@ -21,11 +20,11 @@ CHOSEN, NEAR, GAINED, LOST, INVALID = 1, 2, 4, 8, 16  # bits of a token's state
 
 
 def pack(view: QuerySelectionView, trace: Trace) -> bytes:
-    """Eight bytes with the length of the header (little-endian), a JSON header, then the sections it names.
+    """The maps with what is marked in them.
 
-    Sections, each as long as there are tokens: `scores` float32, `ranks` uint16 or uint32, `labels` int16, `state`
-    uint8 (bits: chosen, near miss, gained and lost in a re-run, anchor not valid), `queries` int32 (-1: none), `times`
-    uint16; and `photo`, a grey JPEG.
+    Sections, each as long as there are tokens: `scores` float32, `ranks` uint32, `labels` int16, `state` uint8 (bits:
+    chosen, near miss, gained and lost in a re-run, anchor not valid), `queries` int32 (-1: none), `times` uint16; and
+    `photo`, a grey JPEG.
     """
     every = view.tokens
     state = CHOSEN * every.chosen + NEAR * every.near + INVALID * ~every.valid
@@ -66,15 +65,8 @@ def pack(view: QuerySelectionView, trace: Trace) -> bytes:
         "place": None if view.place is None else view.place.place,
         "answer": "" if view.place is None else answer(view.place),
     }
-    pieces = {name: array.tobytes() for name, array in sections.items()} | {"photo": grey_jpeg(view.photo)}
-    offsets, end = {}, 0
-    for name, piece in pieces.items():
-        offsets[name] = [end, len(piece)]
-        end += -(-len(piece) // 4) * 4  # typed arrays must begin at a multiple of their items' size
-    text = json.dumps(header | {"sections": offsets}).encode()
-    text += b" " * (-len(text) % 4)
-    body = b"".join(piece + b"\0" * (-len(piece) % 4) for piece in pieces.values())
-    return struct.pack("<Q", len(text)) + text + body
+    pieces = {name: array.tobytes() for name, array in sections.items()}
+    return payload.pack(header, pieces | {"photo": grey_jpeg(view.photo)})
 
 
 def grey_jpeg(photo: Image.Image) -> bytes:

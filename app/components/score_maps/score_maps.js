@@ -1,6 +1,10 @@
 // Score maps of the levels over the photo. The pointer and the keys are answered here; only a place that is asked about
 // goes to Python. All text is set as text, never as HTML.
 
+import { drawLegend } from "./legend.js"
+import { cross, hatch, marker, near, pin, symbol } from "./marks.js"
+import { CHOSEN, GAINED, INVALID, LOST, NEAR, clamp, readMaps } from "./payload.js"
+
 const GAP = 14 // pixels between maps
 const TALLEST = 470 // pixels of a single map
 const KEYS = {
@@ -43,7 +47,7 @@ class ScoreMaps {
   }
 
   async update(bytes) {
-    const { header, tokens, photo } = unpack(bytes)
+    const { header, tokens, photo } = readMaps(bytes)
     const turn = this.turn = (this.turn ?? 0) + 1
     const image = await createImageBitmap(new Blob([photo], { type: "image/jpeg" }))
     if (turn !== this.turn) return // newer data came meanwhile

@@ -1,10 +1,10 @@
 """What the moving figure of the decoder is sent: one object of bytes, read back here as the browser reads it."""
 
 import io
-import json
 
 import numpy as np
 import pytest
+from payloads import unpack
 from PIL import Image
 
 from app.components.refinement.payload import pack
@@ -16,15 +16,6 @@ from rtdetr_explained.illustrations.decoder import view as decoder
 from rtdetr_explained.illustrations.decoder.duplicates import ending_together
 from rtdetr_explained.illustrations.decoder.trajectory import moves_px, step_boxes, step_scores, trajectory
 from rtdetr_explained.tracing.trace import Trace
-
-
-def unpack(packed: bytes) -> tuple[dict, dict[str, bytes]]:
-    length = int.from_bytes(packed[:8], "little")
-    header = json.loads(packed[8 : 8 + length])
-    body = packed[8 + length :]
-    sections = {name: body[start : start + size] for name, (start, size) in header["sections"].items()}
-    assert sum(map(len, sections.values())) == len(body)
-    return header, sections
 
 
 def test_it_holds_every_box_and_score_of_every_step(trace: Trace) -> None:

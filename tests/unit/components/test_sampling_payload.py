@@ -1,15 +1,16 @@
 """The payload of the sampling canvas: read back as a browser does, it must give the trace's own numbers."""
 
 import io
-import json
 import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from payloads import unpack
 from PIL import Image
 
-from app.components.sampling_canvas.payload import pack, read_header
+from app.components.payload import read_header
+from app.components.sampling_canvas.payload import pack
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.drawing.colors import LEVEL_COLORS
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight
@@ -19,11 +20,8 @@ from rtdetr_explained.tracing.trace import Trace
 
 def read(payload: bytes) -> tuple[dict, bytes, dict[str, np.ndarray]]:
     """Header, photo and arrays, by the words of the module's docstring."""
-    length = int.from_bytes(payload[:8], "little")
-    header = json.loads(payload[8 : 8 + length])
-    sizes = header["sections"]
-    photo = payload[8 + length : 8 + length + sizes["photo"]]
-    stream = zlib.decompress(payload[8 + length + sizes["photo"] :])
+    header, sections = unpack(payload)
+    stream = zlib.decompress(sections["arrays"])
     arrays = {}
     for name, place in header["arrays"].items():
         count = int(np.prod(place["shape"]))
@@ -34,7 +32,7 @@ def read(payload: bytes) -> tuple[dict, bytes, dict[str, np.ndarray]]:
             planes = np.frombuffer(part[: 2 * count], np.uint8).reshape(2, count)
             values = np.frombuffer(planes.T.tobytes(), "<" + place["type"])
         arrays[name] = values.reshape(place["shape"])
-    return header, photo, arrays
+    return header, sections["photo"], arrays
 
 
 def places(header: dict, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
