@@ -9,7 +9,7 @@ import streamlit as st
 from app.session import images, models, state
 from app.session.state import OWN_WEIGHTS, ViewState
 from app.widgets.text import plain
-from rtdetr_explained.data.images import MAX_BYTES
+from rtdetr_explained.data.images import UPLOAD
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.weights import zoo
 
@@ -38,7 +38,7 @@ def _image(view: ViewState) -> None:
             "A photo from your computer",
             UPLOAD_TYPES,
             key="upload",
-            max_upload_size=MAX_BYTES >> 20,
+            max_upload_size=UPLOAD.num_bytes >> 20,
             on_change=_take_file,
             args=("upload",),
             help="JPEG, PNG, WebP or BMP, up to 10 MB. It stays in this computer's memory and goes with the session.",
@@ -123,6 +123,8 @@ def _take_file(key: str) -> None:
 def _thumbnail(view: ViewState) -> None:
     jpeg, (width, height) = images.thumbnail(view.image)
     st.image(jpeg, alt=f"The image in view: {images.title(view.image)}")
+    for remark in images.remarks(view.image):
+        st.warning(plain(remark))
     credit = images.credit(view.image)
     st.caption(f"{images.title(view.image)}, {width} × {height} px" + (f" · {credit}" if credit else ""))
 

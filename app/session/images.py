@@ -39,10 +39,14 @@ PHOTOS = {
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came, since a decoded photograph can take twenty times its memory, with its thumbnail."""
+    """A file as it came, since a decoded photograph can take twenty times its memory, with its thumbnail.
+
+    `remarks` say what had to be mended to read it.
+    """
 
     data: bytes
     small: tuple[bytes, tuple[int, int]]
+    remarks: tuple[str, ...]
 
 
 # Names of settings for generated scenes; "usual" is left out of an image's name.
@@ -140,6 +144,11 @@ def thumbnail(name: str) -> tuple[bytes, tuple[int, int]]:
     return _named_thumbnail(name)
 
 
+def remarks(name: str) -> tuple[str, ...]:
+    """What had to be mended to read an image."""
+    return _uploads()[name].remarks if kind(name) == "upload" else ()
+
+
 def keep_upload(file: BinaryIO) -> str:
     """Check an uploaded file and hold it in this session's memory; returns its name. Raises `InputError`."""
     picture = open_image(file)
@@ -148,7 +157,7 @@ def keep_upload(file: BinaryIO) -> str:
     name = f"upload-{hashlib.sha256(data).hexdigest()[:12]}"
     uploads = _uploads()
     uploads.pop(name, None)
-    uploads[name] = Upload(data, _small(picture))
+    uploads[name] = Upload(data, _small(picture), tuple(picture.info.values()))
     while len(uploads) > MAX_UPLOADS:
         del uploads[next(iter(uploads))]
     return name

@@ -107,9 +107,9 @@ def load_photo(image: AnnotatedImage) -> Image.Image:
     told = (image.width, image.height)
     if photo.size == told:
         return photo
-    with Image.open(image.path) as stored:
-        if stored.size == told:
-            return stored.convert("RGB")
+    stored = open_image(image.path, upright=False)
+    if stored.size == told:
+        return stored
     # Boxes are relative, so a picture scaled down as a whole still fits; a pixel of rounding is allowed.
     if abs(photo.width * image.height - photo.height * image.width) <= max(told):
         return photo
@@ -117,11 +117,6 @@ def load_photo(image: AnnotatedImage) -> Image.Image:
         f"{image.path.name} is {photo.width} × {photo.height} pixels but annotated as {image.width} × {image.height}; "
         "correct the annotation or use the picture it was made for."
     )
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels as a viewer shows the image. Raises InputError when it cannot be read."""
-    return open_image(path).size
 
 
 def _cut(

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rtdetr_explained.data.annotations import Annotations, Row, annotated_image, image_size
+from rtdetr_explained.data.annotations import Annotations, Row, annotated_image
+from rtdetr_explained.data.images import picture_size
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
 
@@ -30,7 +31,7 @@ def read_coco(path: Path, folder: Path, report: Report) -> Annotations:
         if file is None:
             continue
         try:
-            images.append(annotated_image(file, image_id, size or image_size(file), rows[image_id], report))
+            images.append(annotated_image(file, image_id, size or picture_size(file), rows[image_id], report))
         except InputError as error:  # only a picture whose size had to be looked up
             if report.strict:
                 raise

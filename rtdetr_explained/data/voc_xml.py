@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rtdetr_explained.data.annotations import Annotations, Row, annotated_image, image_size
+from rtdetr_explained.data.annotations import Annotations, Row, annotated_image
+from rtdetr_explained.data.images import picture_size
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
 
@@ -53,7 +54,7 @@ def read_voc(path: Path, pictures: Path | None, report: Report) -> Annotations:
     for picture, (file, size, objects) in found.items():
         rows = [row._replace(label=names.index(name)) for name, row in objects]
         try:
-            images.append(annotated_image(picture, file.stem, size or image_size(picture), rows, report))
+            images.append(annotated_image(picture, file.stem, size or picture_size(picture), rows, report))
         except InputError as error:  # only a picture whose size had to be looked up
             if report.strict:
                 raise

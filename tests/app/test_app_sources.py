@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from page_text import text_of
 from PIL import Image
+from turned_photos import save_turned
 
 from app.session import images, models
+from rtdetr_explained.detector import Detector
 from rtdetr_explained.weights import zoo
 
 SLUGS = ("overview", "denoising")
@@ -141,13 +143,36 @@ def test_a_bad_upload_is_refused_and_the_image_kept(open_app, name, content, wor
     assert len(at.get("plotly_chart")) == 1
 
 
-def test_a_truncated_upload_is_refused(open_app, photo):
+def test_a_cut_off_upload_is_shown_and_said_and_one_without_pixels_refused(open_app, photo):
     at = open_app("overview")
     at.get_by_key("source").set_value("Upload").run()
-    at.file_uploader[0].upload("half.jpg", photo[: len(photo) // 2]).run()
+    at.file_uploader[0].upload("head.jpg", photo[:100]).run()
     assert "damaged" in at.error[0].value
+    at.file_uploader[0].upload("half.jpg", photo[: len(photo) // 2]).run()
+    assert not at.error
+    assert [note.value for note in at.sidebar.warning if "half\\.jpg is cut off" in note.value]
     at.file_uploader[0].upload("whole.jpg", photo).run()
     assert not at.error
+    assert not at.sidebar.warning
+
+
+def test_a_photo_that_lies_on_its_side_is_upright_everywhere(open_app, tmp_path, monkeypatch):
+    picture = Image.new("RGB", (64, 48), "red")
+    picture.paste((0, 0, 255), (0, 0, 32, 24))
+    traces, trace = [], Detector.trace
+    monkeypatch.setattr(Detector, "trace", lambda *args: traces.append(trace(*args)) or traces[-1])
+    at = open_app("overview")
+    at.get_by_key("source").set_value("Upload").run()
+    for orientation in range(1, 9):
+        save_turned(picture, tmp_path / "phone.png", orientation)
+        at.file_uploader[0].upload(f"{orientation}.png", (tmp_path / "phone.png").read_bytes()).run()
+        assert not at.exception
+        jpeg, size = at.session_state["uploads"][at.session_state["view"].image].small
+        for shown in (Image.open(io.BytesIO(jpeg)), traces[-1].photo):
+            assert shown.size == size == (64, 48)
+            np.testing.assert_allclose(np.asarray(shown)[4, 4].astype(int), (0, 0, 255), atol=9)
+            np.testing.assert_allclose(np.asarray(shown)[44, 60].astype(int), (255, 0, 0), atol=9)
+    assert len(traces) == 8
 
 
 def test_the_webcam_is_only_asked_for_when_it_is_chosen(open_app, photo):
