@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model
+from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -21,10 +21,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found, best first, and draw it when asked to."""
-    from rtdetr_explained.data.images import open_image
     from rtdetr_explained.illustrations.detections import draw_detections, save_image
 
-    photo = open_image(options.image)
+    photo = open_photo(options.image)
     detector = load_model(options)
     found = detector.detect(photo, options.threshold)
     if options.out:

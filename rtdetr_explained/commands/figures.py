@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model
+from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
 from rtdetr_explained.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,13 +27,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Trace the image, draw all figures and write them."""
-    from rtdetr_explained.data.images import open_image
     from rtdetr_explained.drawing.export import FORMATS, to_bytes
 
     if wrong := [f for f in options.format if f not in FORMATS]:
         raise InputError(f"Figures cannot be written as {wrong[0]!r}; choose among {', '.join(FORMATS)}.")
     scene = scene_of(options.image)
-    photo = open_image(options.image if scene is None else scene.image)
+    photo = open_photo(options.image if scene is None else scene.image)
     detector = load_model(options)
     detector.detect(photo)  # the first pass of a process is slow, which the times in the figures would show
     trace = detector.trace(photo)

@@ -1,6 +1,7 @@
 """What several commands share: the options that choose a model, and what is done before a command starts."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from tqdm import tqdm
 from rtdetr_explained.errors import InputError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from rtdetr_explained.data.images import ImageSource
     from rtdetr_explained.detector import Detector
 
 IMAGE = "a JPEG, PNG, WebP or BMP file"
@@ -19,6 +23,16 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
     """The options of every command that runs a model."""
     command.add_argument("--model", default="nano", help="a name from `models`, or a .pth or .safetensors file")
     command.add_argument("--device", default="cpu", help="cpu (default), cuda, mps, or auto, the best that is there")
+
+
+def open_photo(source: "ImageSource") -> "Image.Image":
+    """The photo asked for; what had to be mended to read it is said."""
+    from rtdetr_explained.data.images import open_image
+
+    photo = open_image(source)
+    for remark in photo.info.values():
+        print(remark, file=sys.stderr)
+    return photo
 
 
 def load_model(options: argparse.Namespace) -> "Detector":

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model
+from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,8 +19,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace) -> int:
     """Write the trace and say what is in it."""
-    detector = load_model(options)
-    trace = detector.trace(options.image, options.sites)
+    photo = open_photo(options.image)
+    trace = load_model(options).trace(photo, options.sites)
     trace.save(options.out)
     print(f"{options.out}: {len(list(trace))} of {len(trace.sites())} sites with values, {trace.nbytes / 1e6:.1f} MB")
     return 0

@@ -40,3 +40,12 @@ def test_detect_says_when_nothing_is_found(photo, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "Nothing scores above 1" in captured.err
+
+
+def test_what_had_to_be_mended_to_read_a_photo_is_said(tmp_path, capsys):
+    cut = tmp_path / "cut.jpg"
+    Image.effect_noise((90, 60), 40).convert("RGB").save(cut)
+    cut.write_bytes(cut.read_bytes()[:-300])
+    for command in (["detect"], ["trace", "-o", str(tmp_path / "trace.safetensors")]):
+        assert cli.main([*command[:1], str(cut), *command[1:]]) == 0
+        assert "cut.jpg is cut off" in capsys.readouterr().err
