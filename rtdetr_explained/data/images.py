@@ -208,7 +208,7 @@ def _is_dark_png(image: Image.Image, data: bytes) -> bool:
 
 
 def _low_bytes(data: bytes, label: str) -> Image.Image:
-    """A PNG file of 16 bits a colour, read as if the low byte of each came first: of which Pillow then keeps the low."""
+    """A PNG file of 16 bits a colour, read as if the low byte of each came first: the one that Pillow then keeps."""
     image = _open(io.BytesIO(data), label)
     image.tile = [tile._replace(args=str(tile.args).replace("16B", "16L")) for tile in image.tile]
     _decode(image, label)
