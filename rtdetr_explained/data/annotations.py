@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from rtdetr_explained.boxes import xyxy_to_cxcywh
 from rtdetr_explained.data.images import open_image
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
@@ -77,12 +78,11 @@ def annotated_image(
         if corners is not None:
             kept.append(row._replace(corners=corners))
     corners = np.array([row.corners for row in kept], dtype=np.float64).reshape(-1, 4)
-    lengths = corners[:, 2:] - corners[:, :2]
-    boxes = np.concatenate([corners[:, :2] + lengths / 2, lengths], axis=1) / np.array([width, height] * 2)
-    areas = [row.area or w * h for row, (w, h) in zip(kept, lengths.tolist(), strict=True)]
+    boxes = xyxy_to_cxcywh(corners)
+    areas = [row.area or w * h for row, (_, _, w, h) in zip(kept, boxes.tolist(), strict=True)]
     labels = np.array([row.label for row in kept], dtype=np.int64)
     ignored = np.array([row.ignored for row in kept], dtype=bool)
-    boxes = boxes.astype(np.float32)
+    boxes = (boxes / np.tile(size, 2)).astype(np.float32)
     return AnnotatedImage(
         path,
         image_id,

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou, xyxy_to_cxcywh
+
 # RandomPhotometricDistort: `p` of dataloader.yml, which torchvision applies to each of its changes by itself.
 DISTORT_PROBABILITY = 0.5
 BRIGHTNESS = (0.875, 1.125)  # torchvision's default, as the three below
@@ -57,16 +59,15 @@ def augment(
     pixel go, with their labels. With `strong` off, as in the last epochs, only the flip remains. The same state of
     `rng` gives the same result. Returns uint8 (height, width, 3), boxes float32 (M, 4) and labels (M,).
     """
-    sample = Sample(image, _to_corners(boxes) * np.tile(image.size, 2), labels)
+    sample = Sample(image, cxcywh_to_xyxy_px(np.asarray(boxes, np.float64).reshape(-1, 4), image.size), labels)
     if strong:
         sample = sample._replace(image=photometric_distort(rng, sample.image))
         sample = zoom_out(rng, sample, most_px=ZOOM_SIDE[1] * max(size))
         sample = iou_crop(rng, sample)
     sample = flip(rng, sanitise(sample))
     sample = sanitise(resize(sample, size))
-    corners = sample.boxes / np.tile(sample.image.size, 2)
-    centre, extent = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
-    return np.array(sample.image), np.concatenate([centre, extent], axis=1).astype(np.float32), sample.labels
+    found = xyxy_to_cxcywh(sample.boxes / np.tile(sample.image.size, 2))
+    return np.array(sample.image), found.astype(np.float32), sample.labels
 
 
 def photometric_distort(rng: np.random.Generator, image: Image.Image) -> Image.Image:
@@ -133,7 +134,7 @@ def iou_crop(rng: np.random.Generator, sample: Sample) -> Sample:
                 continue
             centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
             kept = ((centres > crop[:2]) & (centres < crop[2:])).all(1)
-            if kept.any() and _iou(sample.boxes[kept], crop).max() >= least:
+            if kept.any() and iou(sample.boxes[kept], crop).max() >= least:
                 left, top, right, bottom = crop.tolist()
                 image = sample.image.crop((left, top, right, bottom))
                 return sanitise(Sample(image, sample.boxes[kept] - [left, top, left, top], sample.labels[kept]))
@@ -181,15 +182,3 @@ def _random_rectangle(rng: np.random.Generator, width: int, height: int) -> np.n
         return None
     left, top = int((width - w) * rng.random()), int((height - h) * rng.random())
     return np.array([left, top, left + w, top + h])
-
-
-def _iou(boxes: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """IoU of boxes (N, 4) xyxy with one other box; (N,)."""
-    inner = (np.minimum(boxes[:, 2:], other[2:]) - np.maximum(boxes[:, :2], other[:2])).clip(0).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return inner / (areas + (other[2:] - other[:2]).prod() - inner)
-
-
-def _to_corners(boxes: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)

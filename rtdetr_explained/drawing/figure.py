@@ -29,12 +29,6 @@ MAX_PHOTO_BYTES = 180_000  # of the JPEG; a third more as base64
 # ---------------------------------------------------------------- geometry
 
 
-def cxcywh_to_xyxy_px(boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """(..., 4) boxes cxcywh in 0..1 to x0 y0 x1 y1 in pixels of an image of (width, height)."""
-    center, half = boxes[..., :2], boxes[..., 2:] / 2
-    return np.concatenate([center - half, center + half], axis=-1) * np.tile(image_size, 2)
-
-
 def place_labels(
     boxes: np.ndarray, sizes: Sequence[tuple[float, float]], image_size: tuple[int, int]
 ) -> list[tuple[float, float] | None]:

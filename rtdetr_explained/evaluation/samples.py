@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.data.annotations import AnnotatedImage, load_photo
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
@@ -32,7 +33,7 @@ def scene_samples(seeds: Iterable[int], size: tuple[int, int], labels: np.ndarra
         scene = generate_scene(seed, SceneConfig(size=size))
         known = labels[scene.labels] >= 0
         target = {
-            "boxes": corners_px(scene.boxes[known], (width, height)),
+            "boxes": cxcywh_to_xyxy_px(scene.boxes[known], (width, height)),
             "labels": labels[scene.labels[known]],
         }
         yield Sample(seed, Image.fromarray(scene.image), (width, height), target)
@@ -47,7 +48,7 @@ def photo_samples(images: Iterable[tuple[int, AnnotatedImage]], report: Report) 
             report.add("bad_image", str(error))
             continue
         size = image.width, image.height
-        boxes, ignored_boxes = corners_px(image.boxes, size), corners_px(image.ignored_boxes, size)
+        boxes, ignored_boxes = cxcywh_to_xyxy_px(image.boxes, size), cxcywh_to_xyxy_px(image.ignored_boxes, size)
         target = {
             "boxes": np.concatenate([boxes, ignored_boxes]),
             "labels": np.concatenate([image.labels, image.ignored_labels]),
@@ -55,12 +56,6 @@ def photo_samples(images: Iterable[tuple[int, AnnotatedImage]], report: Report) 
             "ignored": np.arange(len(boxes) + len(ignored_boxes)) >= len(boxes),
         }
         yield Sample(number, photo, size, target)
-
-
-def corners_px(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(n, 4) boxes cxcywh in 0..1 to x0 y0 x1 y1 in pixels of an image of (width, height)."""
-    center, half = boxes[:, :2], boxes[:, 2:] / 2
-    return np.concatenate([center - half, center + half], axis=1) * np.array(size * 2)
 
 
 ALL_SHAPES = np.arange(len(SHAPE_CLASSES))  # the labels of scenes for a model that knows every shape in that order

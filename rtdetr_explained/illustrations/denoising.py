@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy, iou
 from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
 from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.errors import InputError
@@ -82,20 +83,12 @@ def view(trace: Trace, group: int = 0) -> DenoisingView:
         positive=start[positive],
         negative=start[negative],
         repaired=repaired,
-        iou_before=iou(start[positive], targets),
-        iou_after=iou(repaired, targets),
+        iou_before=iou(cxcywh_to_xyxy(start[positive]), cxcywh_to_xyxy(targets)),
+        iou_after=iou(cxcywh_to_xyxy(repaired), cxcywh_to_xyxy(targets)),
         positive_scores=scores[positive, labels],
         negative_scores=scores[negative].max(1),
         blocked=trace["denoising.attention_mask"].array,
     )
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union (n,) of boxes (n, 4) cxcywh, row by row."""
-    low = np.maximum(a[:, :2] - a[:, 2:] / 2, b[:, :2] - b[:, 2:] / 2)
-    high = np.minimum(a[:, :2] + a[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2)
-    shared = np.maximum(high - low, 0).prod(1)
-    return shared / np.maximum(a[:, 2:].prod(1) + b[:, 2:].prod(1) - shared, 1e-12)
 
 
 def plotly_figure(view: DenoisingView, theme: str) -> go.Figure:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import NEGATIVE, ON_PHOTO, PHOTO_HALO, POSITIVE, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import box_text, cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.drawing.figure import box_text, soft_photo
 from rtdetr_explained.drawing.marks import (
     Axis,
     Drawing,

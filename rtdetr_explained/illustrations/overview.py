@@ -10,8 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette, text_on
-from rtdetr_explained.drawing.figure import SMALL_PX, cxcywh_to_xyxy_px, place_labels, shape_text
+from rtdetr_explained.drawing.figure import SMALL_PX, place_labels, shape_text
 from rtdetr_explained.drawing.marks import (  # fmt: skip
     Axis,
     Bars,

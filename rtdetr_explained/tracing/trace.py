@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import LEVEL_STRIDES
 from rtdetr_explained.tracing.sites import SiteInfo, unknown_site
@@ -243,8 +244,7 @@ class Trace:
         scores = sigmoid(self.logits)
         queries, labels = np.nonzero(scores > threshold)
         order = np.argsort(-scores[queries, labels], kind="stable")[: len(scores)]
-        cx, cy, w, h = self.boxes.T
-        corners = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1) * np.tile(self.image_size, 2)
+        corners = cxcywh_to_xyxy_px(self.boxes, self.image_size)
         return [
             Detection(int(q), int(c), self.class_names[c], float(scores[q, c]), tuple(corners[q].tolist()))
             for q, c in zip(queries[order], labels[order], strict=True)

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 import rtdetr_explained as rx
 from app.session import images
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.illustrations.decoder.trajectory import step_boxes
 from rtdetr_explained.tracing.trace import Trace
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from app.components import payload
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px, photo_jpeg
+from rtdetr_explained.drawing.figure import photo_jpeg
 from rtdetr_explained.drawing.marks import region_around
 from rtdetr_explained.illustrations import query_facts
 from rtdetr_explained.illustrations.choice import check_choice

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
 from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
 from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.illustrations.choice import check_choice
@@ -129,14 +129,6 @@ def ending_together(trace: Trace, query: int) -> tuple[np.ndarray, np.ndarray]:
     together = np.nonzero((overlap >= LEAST_IOU) & (trace.labels == trace.labels[query]))[0]
     together = together[np.argsort(-trace.scores[together], kind="stable")]
     return together, overlap[together]
-
-
-def iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(n,) intersection over union of one box with n boxes, all x0 y0 x1 y1."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = np.maximum(sides, 0).prod(-1)
-    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(-1) - shared
-    return shared / np.maximum(union, 1e-9)
 
 
 def removal(group: Duplicates, trace: Trace, without: Trace) -> Removal:

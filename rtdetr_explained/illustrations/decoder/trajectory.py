@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 

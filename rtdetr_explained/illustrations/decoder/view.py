@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
 from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.illustrations.choice import check_choice

@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
 from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, OVERLAY, SELECTED, palette
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, box_text, cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.drawing.figure import LEVEL_MARKERS, box_text, soft_photo
 from rtdetr_explained.drawing.marks import (
     Axis,
     Drawing,
@@ -30,7 +31,7 @@ from rtdetr_explained.drawing.marks import (
 from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
 from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.illustrations.deformable_attention.effect import Change, change, iou
+from rtdetr_explained.illustrations.deformable_attention.effect import Change, change
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight, level_of_points
 from rtdetr_explained.illustrations.deformable_attention.proof import cells_read, is_discrete
 from rtdetr_explained.tracing.results import Outcome
@@ -126,7 +127,7 @@ def view(
         change=change(trace, other, query),
         score_changes=after[queries, labels] - trace.scores,
         moves_px=np.linalg.norm((boxes_after[:, :2] + boxes_after[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2, axis=1),
-        overlaps=np.array([iou(a, b) for a, b in zip(boxes, boxes_after, strict=True)]),
+        overlaps=iou(boxes, boxes_after),
         num_detections=(detected(trace.logits, threshold), detected(other.logits, threshold)),
     )
 

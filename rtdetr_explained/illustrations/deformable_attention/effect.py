@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
 from rtdetr_explained.drawing.to_plotly import draw_plotly
 from rtdetr_explained.errors import InputError
@@ -58,7 +58,7 @@ class Change:
     @property
     def iou(self) -> float:
         """Overlap of both boxes: intersection over union."""
-        return iou(self.box_before_px, self.box_after_px)
+        return float(iou(self.box_before_px, self.box_after_px))
 
     @property
     def impact(self) -> float:
@@ -80,14 +80,6 @@ def change(trace: Trace, after: Outcome, query: int) -> Change:
         trace.class_names[int(after.logits[query].argmax())],
         *boxes,
     )
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes x0 y0 x1 y1."""
-    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
-    common = float(sides.prod())
-    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - common
-    return common / union if union > 0 else 0.0
 
 
 # ---------------------------------------------------------------- points

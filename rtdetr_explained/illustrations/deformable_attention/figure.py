@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, cxcywh_to_xyxy_px, soft_photo
+from rtdetr_explained.drawing.figure import LEVEL_MARKERS, soft_photo
 from rtdetr_explained.drawing.marks import (
     Axis,
     Bars,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rtdetr_explained.boxes import iou
 from rtdetr_explained.illustrations.query_selection.tokens import tokens
 from rtdetr_explained.tracing.trace import Detection, Trace
 
@@ -152,14 +153,6 @@ def has_object(detection: Detection, others: Sequence[Detection]) -> bool:
     """Whether one of the others is of the same class and on the same object."""
     boxes = np.array([other.box_px for other in others if other.label == detection.label]).reshape(-1, 4)
     return bool((iou(np.array(detection.box_px), boxes) >= SAME_OBJECT).any())
-
-
-def iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of one box (4,) and others (n, 4), x0 y0 x1 y1: (n,)."""
-    sides = np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None)  # n 2
-    overlap = sides.prod(1)
-    areas = (others[:, 2:] - others[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
-    return overlap / np.maximum(areas - overlap, 1e-12)
 
 
 def summary(change: SelectionChange) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import (
     COMPARED,
     LEVEL_COLORS,
@@ -18,7 +19,7 @@ from rtdetr_explained.drawing.colors import (
     palette,
     text_on,
 )
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, cxcywh_to_xyxy_px
+from rtdetr_explained.drawing.figure import LEVEL_MARKERS
 from rtdetr_explained.drawing.marks import (
     Axis,
     Bars,

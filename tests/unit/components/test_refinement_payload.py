@@ -9,8 +9,8 @@ from PIL import Image
 
 from app.components.refinement.payload import pack
 from rtdetr_explained import edits
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.decoder import view as decoder
 from rtdetr_explained.illustrations.decoder.duplicates import ending_together

@@ -12,11 +12,6 @@ from rtdetr_explained.drawing.colors import PHOTO_HALO
 from rtdetr_explained.drawing.marks import Heat, Text
 
 
-def test_boxes_become_pixel_corners() -> None:
-    boxes = np.array([[0.5, 0.5, 1.0, 1.0], [0.25, 0.5, 0.1, 0.2]])
-    np.testing.assert_allclose(drawing.cxcywh_to_xyxy_px(boxes, (200, 100)), [[0, 0, 200, 100], [40, 40, 60, 60]])
-
-
 def test_corners_are_written_with_true_minus_signs() -> None:
     assert drawing.box_text((254.4, -1.2, 279.6, -0.3)) == "254, −1 – 280, 0"
 

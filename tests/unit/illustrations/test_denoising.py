@@ -5,8 +5,8 @@ import pytest
 from figure_checks import plotly_traces
 from mark_checks import check_marks, plain
 
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import denoising
 from rtdetr_explained.tracing.trace import Trace, sigmoid
@@ -65,16 +65,6 @@ def test_overlap_is_counted_in_pixels(noised: Trace) -> None:
         ours, truth = painted(view.positive[i]), painted(view.targets[i])
         expected = (ours & truth).sum() / (ours | truth).sum()
         assert view.iou_before[i] == pytest.approx(expected, abs=0.01)
-
-
-def test_overlap_of_known_boxes() -> None:
-    box = np.array([[0.5, 0.5, 0.2, 0.2]])
-    moved = np.array([[0.6, 0.5, 0.2, 0.2]])
-    apart = np.array([[0.9, 0.5, 0.1, 0.2]])
-    assert denoising.iou(box, box)[0] == pytest.approx(1)
-    assert denoising.iou(box, moved)[0] == pytest.approx(1 / 3)
-    assert denoising.iou(box, apart)[0] == 0
-    assert denoising.iou(np.zeros((1, 4)), np.zeros((1, 4)))[0] == 0
 
 
 def test_both_figures_draw_the_same(noised: Trace) -> None:

@@ -7,8 +7,8 @@ import pytest
 from mark_checks import check_marks
 
 from rtdetr_explained import edits
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.decoder import duplicates
 from rtdetr_explained.illustrations.decoder.trajectory import step_scores
@@ -68,12 +68,6 @@ def test_attention_between_them_is_that_of_the_trace(crowded: Trace, head: int |
             assert group.to_winner[layer, i] == pytest.approx(weights[member, group.winner], rel=1e-4)
             assert group.from_winner[layer, i] == pytest.approx(weights[group.winner, member], rel=1e-4)
     assert group.even == 1 / 20
-
-
-def test_boxes_that_only_touch_do_not_overlap() -> None:
-    box = np.array([0.0, 0.0, 2.0, 2.0])
-    others = np.array([[2.0, 0, 4, 2], [0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 5, 5]])
-    np.testing.assert_allclose(duplicates.iou(box, others), [0, 1, 1 / 3, 0])
 
 
 def test_without_the_winner(detector: Detector, trace: Trace, crowded: Trace) -> None:

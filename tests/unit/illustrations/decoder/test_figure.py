@@ -6,8 +6,8 @@ from figure_checks import plotly_trace
 from mark_checks import check_marks, plain
 
 from rtdetr_explained import edits
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.figure import cxcywh_to_xyxy_px
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.decoder import view as decoder
 from rtdetr_explained.tracing.trace import Trace, sigmoid

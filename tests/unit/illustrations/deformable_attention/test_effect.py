@@ -30,14 +30,6 @@ def test_the_change_of_one_query(trace: Trace, detector: Detector) -> None:
     assert (nothing.score, nothing.moved_px, nothing.impact) == (0, 0, pytest.approx(0, abs=1e-6))
 
 
-def test_intersection_over_union() -> None:
-    box = np.array([0.0, 0, 2, 2])
-    assert effect.iou(box, box) == 1
-    assert effect.iou(box, np.array([1.0, 0, 3, 2])) == pytest.approx(1 / 3)
-    assert effect.iou(box, np.array([5.0, 5, 6, 6])) == 0
-    assert effect.iou(np.zeros(4), np.zeros(4)) == 0
-
-
 @pytest.mark.parametrize(("head", "level"), [(None, None), (2, None), (1, 1)])
 def test_the_sets_hold_the_right_points(trace: Trace, head: int | None, level: int | None) -> None:
     sets = effect.sets_of_points(trace, 4, 1, 3, head, level)

@@ -9,7 +9,6 @@ from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations.query_selection.change import (
     has_object,
-    iou,
     plural,
     selection_change,
     summary,
@@ -113,11 +112,6 @@ def test_an_object_is_kept_when_another_cell_gives_it() -> None:
     assert not has_object(one, [other_class])
     assert not has_object(one, [Detection(9, 3, "star", 0.6, (8, 8, 18, 18))])
     assert not has_object(one, [])
-
-
-def test_overlap_of_boxes() -> None:
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30], [0, 0, 0, 0]], float)
-    np.testing.assert_allclose(iou(np.array([0, 0, 10, 10.0]), boxes), [1, 1 / 3, 0, 0])
 
 
 def test_numbers_of_things() -> None:
