@@ -9,7 +9,7 @@ from app.session.state import Selected
 from app.widgets import controls
 from app.widgets import retrace as further
 from app.widgets.text import plain
-from rtdetr_explained.drawing.figure import number
+from rtdetr_explained.drawing.text import number
 from rtdetr_explained.formulas import formulas
 from rtdetr_explained.formulas.formula import Formula
 from rtdetr_explained.formulas.sampling import value_sites

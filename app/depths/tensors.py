@@ -16,7 +16,7 @@ from app.widgets import retrace as further
 from app.widgets.tables import picked
 from app.widgets.text import plain
 from rtdetr_explained.drawing import export
-from rtdetr_explained.drawing.figure import number
+from rtdetr_explained.drawing.text import number
 from rtdetr_explained.illustrations import tensors
 from rtdetr_explained.tracing import storage
 from rtdetr_explained.tracing.sites import SiteInfo

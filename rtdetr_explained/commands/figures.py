@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
+from rtdetr_explained.drawing.colors import Theme
 from rtdetr_explained.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def draw_all(trace: "Trace", denoising: "Trace", query: int, theme: str) -> "dict[str, Figure]":
+def draw_all(trace: "Trace", denoising: "Trace", query: int, theme: Theme) -> "dict[str, Figure]":
     """The eight matplotlib figures by slug, following one query."""
     from rtdetr_explained.illustrations import ILLUSTRATIONS
 

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtdetr_explained.drawing.colors import Palette, palette
-from rtdetr_explained.drawing.figure import FONT_PX, SMALL_PX, mpl_figure
+from rtdetr_explained.drawing.colors import Palette, Theme, halo_color, palette
 from rtdetr_explained.drawing.marks import (
+    FONT_PX,
+    SMALL_PX,
     Axis,
     Bars,
     Drawing,
     Heat,
+    Hits,
     Lines,
     Mark,
     Panel,
     Photo,
     Points,
     Text,
-    halo_color,
+    in_theme,
 )
 
 if TYPE_CHECKING:
@@ -31,23 +33,26 @@ SHAPES = {"circle": "o", "square": "s", "diamond": "D", "cross": "X"}
 DASHES: dict[str, Any] = {"solid": "-", "dot": (0, (1, 1.6)), "dash": (0, (4, 2.4))}
 
 
-def draw_matplotlib(drawing: Drawing, theme: str) -> Figure:
+def to_matplotlib(drawing: Drawing, theme: Theme) -> Figure:
     """The drawing as a matplotlib figure in the "light" or "dark" theme."""
-    figure = mpl_figure(theme, drawing.width / 100, drawing.height / 100)
+    from matplotlib.figure import Figure  # takes half a second, and only exports need it
+
+    size = (drawing.width / 100, drawing.height / 100)
+    figure = Figure(figsize=size, dpi=100, facecolor=palette(theme).background)
     for panel in drawing.panels:
-        add_panel(figure, panel, palette(theme))
+        add_panel(figure, panel, drawing.height, palette(theme))
     return figure
 
 
-def add_panel(figure: Figure, panel: Panel, colors: Palette) -> None:
+def add_panel(figure: Figure, panel: Panel, height: int, colors: Palette) -> None:
     """Add one pair of axes with everything in them."""
-    x0, y0, x1, y1 = panel.area
+    x0, y0, x1, y1 = panel.within(height)
     axes = figure.add_axes((x0, y0, x1 - x0, y1 - y0), facecolor="none")
     for spine in axes.spines.values():
         spine.set(visible=panel.framed, color=colors.line, linewidth=0.8)
     axes.tick_params(length=0, labelsize=SMALL_PX * PT_PER_PX, labelcolor=colors.muted, pad=3)
     for mark in panel.marks:
-        add_mark(axes, mark)
+        add_mark(axes, in_theme(mark, colors.theme))
     axes.set(xlim=panel.x.range, ylim=panel.y.range, aspect=panel.ratio or "auto", anchor="NW")
     style_axis(axes, "x", panel.x, colors)
     style_axis(axes, "y", panel.y, colors)
@@ -90,7 +95,7 @@ def add_mark(axes: Axes, mark: Mark) -> None:
         x0, y0, x1, y1 = mark.extent
         axes.imshow(
             mark.values, extent=(x0, x1, y1, y0), interpolation="nearest", vmin=mark.low, vmax=mark.high, zorder=1,
-            cmap=LinearSegmentedColormap.from_list("heat", list(mark.colors)),
+            cmap=LinearSegmentedColormap.from_list("heat", list(mark.scale)),
         )  # fmt: skip
     elif isinstance(mark, Lines):
         width = mark.width * PT_PER_PX
@@ -110,6 +115,8 @@ def add_mark(axes: Axes, mark: Mark) -> None:
             facecolors="none" if mark.open else mark.color, edgecolors=edge, zorder=layer, label=mark.name,
             linewidths=1.1 if mark.open else (0.7 if mark.edge else 0),
         )  # fmt: skip
+    elif isinstance(mark, Hits):
+        return  # on the screen only
     elif isinstance(mark, Bars):
         axes.barh(
             mark.y, mark.width, left=mark.left, height=mark.height, color=mark.color, zorder=layer, label=mark.name

@@ -8,22 +8,26 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import Palette, palette, rgba
-from rtdetr_explained.drawing.figure import FONT_PX, SMALL_PX, photo_uri, plotly_base
+from rtdetr_explained.drawing.colors import Palette, Theme, halo_color, palette, rgba
 from rtdetr_explained.drawing.marks import (
+    FONT_PX,
+    SMALL_PX,
     Axis,
     Bars,
     Drawing,
     Heat,
+    Hits,
     Lines,
     Mark,
     Panel,
     Photo,
     Points,
     Text,
-    halo_color,
+    in_theme,
 )
+from rtdetr_explained.drawing.photo import photo_uri
 
+FONT_FAMILY = "'Source Sans', 'Source Sans 3', 'Segoe UI', system-ui, sans-serif"
 MANY_POINTS = 1000  # above this, one SVG node per point is too slow and WebGL draws them
 SHAPES = {"circle": "circle", "square": "square", "diamond": "diamond", "cross": "x"}
 
@@ -38,19 +42,19 @@ class Parts:
     layout: dict[str, Any] = field(default_factory=dict)
 
 
-def draw_plotly(drawing: Drawing, theme: str) -> go.Figure:
+def to_plotly(drawing: Drawing, theme: Theme) -> go.Figure:
     """The drawing as a plotly figure in the "light" or "dark" theme; it takes the width of the page."""
     parts = Parts()
     parts.layout |= {"margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "barmode": "overlay", "dragmode": "zoom"}
     for number, panel in enumerate(drawing.panels, start=1):
-        add_panel(parts, panel, "" if number == 1 else str(number), palette(theme))
+        add_panel(parts, panel, "" if number == 1 else str(number), drawing.height, palette(theme))
     layout = plotly_base(theme, drawing.height).layout.to_plotly_json() | parts.layout
     return go.Figure(parts.traces, layout | {"annotations": parts.annotations, "images": parts.images})
 
 
-def add_panel(parts: Parts, panel: Panel, key: str, colors: Palette) -> None:
+def add_panel(parts: Parts, panel: Panel, key: str, height: int, colors: Palette) -> None:
     """Add the axes number `key` ("" for the first) with everything in them."""
-    x0, y0, x1, y1 = panel.area
+    x0, y0, x1, y1 = panel.within(height)
     x_axis: dict[str, Any] = {"domain": [x0, x1], "anchor": f"y{key}", **axis_layout(panel.x, colors)}
     y_axis: dict[str, Any] = {"domain": [y0, y1], "anchor": f"x{key}", **axis_layout(panel.y, colors)}
     if panel.y.opposite:
@@ -64,8 +68,8 @@ def add_panel(parts: Parts, panel: Panel, key: str, colors: Palette) -> None:
         x_axis, y_axis = x_axis | frame, y_axis | frame
     parts.layout |= {f"xaxis{key}": x_axis, f"yaxis{key}": y_axis}
     for mark in panel.marks:
-        add_mark(parts, mark, key)
-    if not any(isinstance(mark, Heat | Lines | Points | Bars) for mark in panel.marks):
+        add_mark(parts, in_theme(mark, colors.theme), key)
+    if not any(isinstance(mark, Heat | Lines | Points | Hits | Bars) for mark in panel.marks):
         # Axes without any trace are not drawn, not even their image.
         parts.traces.append({"type": "scatter", "x": [None], "y": [None], "xaxis": f"x{key}", "yaxis": f"y{key}"})
     heading = {"xref": f"x{key} domain", "yref": f"y{key} domain", "x": 0, "y": 1, "showarrow": False}
@@ -150,6 +154,9 @@ def add_mark(parts: Parts, mark: Mark, key: str) -> None:
         ids = None if mark.ids is None else np.asarray(mark.ids, np.int32)
         look: dict[str, Any] = {"mode": "markers", "marker": marker, "customdata": ids}
         parts.traces.append(dict(type=kind, x=mark.x, y=mark.y, name=mark.name, **look, **hover(mark), **axes))
+    elif isinstance(mark, Hits):
+        look = {"mode": "markers", "marker": {"size": mark.size, "opacity": 0}, "customdata": mark.ids}
+        parts.traces.append(dict(type="scatter", x=mark.x, y=mark.y, name=mark.name, **look, **hover(mark), **axes))
     elif isinstance(mark, Bars):
         left = np.broadcast_to(mark.left, np.shape(mark.width))
         look = {"orientation": "h", "marker": {"color": mark.color, "line": {"width": 0}}}
@@ -173,7 +180,7 @@ def add_mark(parts: Parts, mark: Mark, key: str) -> None:
 def heat_trace(mark: Heat, axes: dict[str, str]) -> dict[str, Any]:
     """A map of cells; hover shows `mark.hover_text`."""
     (h, w), (x0, y0, x1, y1) = mark.values.shape, mark.extent
-    scale = [[i / (len(mark.colors) - 1), color] for i, color in enumerate(mark.colors)]
+    scale = [[i / (len(mark.scale) - 1), color] for i, color in enumerate(mark.scale)]
     shown: dict[str, Any] = {"hoverinfo": "skip"}
     if mark.hover_text:
         shown = {"customdata": mark.hover, "hovertemplate": mark.hover_text + "<extra></extra>"}
@@ -193,7 +200,7 @@ def heat_trace(mark: Heat, axes: dict[str, str]) -> dict[str, Any]:
     )
 
 
-def hover(mark: Lines | Points | Bars) -> dict[str, Any]:
+def hover(mark: Lines | Points | Hits | Bars) -> dict[str, Any]:
     """What a trace shows under the pointer: the mark's own sentences, or nothing."""
     if mark.hover is None:
         return {"hoverinfo": "skip"}
@@ -225,3 +232,21 @@ def add_text(parts: Parts, mark: Text, key: str) -> None:
 def lines(text: str) -> str:
     """Line ends as plotly writes them."""
     return text.replace("\n", "<br>")
+
+
+def plotly_base(theme: Theme, height: int = 560) -> go.Figure:
+    """An empty figure in the theme's colours, as wide as its container, `height` pixels high."""
+    colors = palette(theme)
+    font = {"family": FONT_FAMILY, "size": FONT_PX, "color": colors.text}
+    return go.Figure(
+        layout={
+            "template": "none",
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "paper_bgcolor": colors.background,
+            "plot_bgcolor": rgba(colors.background, 0),
+            "font": font,
+            "hoverlabel": {"bgcolor": colors.surface, "bordercolor": colors.line, "font": font},
+            "showlegend": False,
+        }
+    )

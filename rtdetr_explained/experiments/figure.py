@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from rtdetr_explained.drawing.colors import POSITIVE, Palette, palette
-from rtdetr_explained.drawing.figure import FONT_PX, SMALL_PX, plotly_base
+from rtdetr_explained.drawing.colors import POSITIVE, Palette, Theme, palette
+from rtdetr_explained.drawing.marks import FONT_PX, SMALL_PX
+from rtdetr_explained.drawing.to_plotly import plotly_base
 from rtdetr_explained.experiments.result import ARMS, Result, caption, name_of
 
 
@@ -80,7 +81,7 @@ def color_of(curve: Curve, colors: Palette) -> str:
     return POSITIVE if curve.arm == ARMS[0] else colors.text
 
 
-def matplotlib_figure(result: Result, theme: str = "light") -> Figure:
+def matplotlib_figure(result: Result, theme: Theme = "light") -> Figure:
     """The three charts side by side with the caption below, for export."""
     colors = palette(theme)
     figure = Figure(figsize=(11.5, 4.6), layout="constrained", facecolor=colors.background)
@@ -113,12 +114,12 @@ def matplotlib_figure(result: Result, theme: str = "light") -> Figure:
     return figure
 
 
-def plotly_figures(result: Result, theme: str) -> list[go.Figure]:
+def plotly_figures(result: Result, theme: Theme) -> list[go.Figure]:
     """One interactive figure for each chart."""
     return [_plotly(chart, theme) for chart in charts(result)]
 
 
-def _plotly(chart: Chart, theme: str) -> go.Figure:
+def _plotly(chart: Chart, theme: Theme) -> go.Figure:
     colors = palette(theme)
     lines = []
     for curve in chart.curves:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.drawing.figure import channel_map
+from rtdetr_explained.drawing.maps import channel_map
 from rtdetr_explained.formulas.formula import (
     EXACT,
     HALF,

@@ -10,11 +10,14 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED
-from rtdetr_explained.drawing.figure import SMALL_PX, cells, color_bar, map_panel, number, place_labels, soft_photo
-from rtdetr_explained.drawing.marks import Drawing, Extent, Lines, Mark, Panel, Photo, Text, box_outline
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Theme
+from rtdetr_explained.drawing.layout import box_outline, place_labels
+from rtdetr_explained.drawing.maps import cells, color_bar, map_panel
+from rtdetr_explained.drawing.marks import SMALL_PX, Drawing, Extent, Lines, Mark, Panel, Photo, Text
+from rtdetr_explained.drawing.photo import soft_photo
+from rtdetr_explained.drawing.text import number
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing.trace import Trace
 
@@ -95,7 +98,7 @@ def view(
     )
 
 
-def drawing(view: AifiView, theme: str) -> Drawing:
+def drawing(view: AifiView, theme: Theme) -> Drawing:
     """The photo with the attention on the left, all heads and the similarity of positions on the right."""
     aspect = view.image_size[1] / view.image_size[0]
     tall = min(MAIN * WIDTH * aspect, HEIGHT - HEADER - 46)
@@ -113,12 +116,12 @@ def drawing(view: AifiView, theme: str) -> Drawing:
     height = round(bottom + 46)
 
     def area(x: float, y: float, width: float, tallness: float) -> Extent:
-        return x, 1 - (y + tallness) / height, x + width, 1 - y / height
+        return x, y, x + width, y + tallness
 
     panels = [photo_panel(view, theme, area(0, HEADER, wide, tall), height, high, which)]
     scope = f"range of {'all heads' if shared else 'this map'}"
     title = f"attention weight, {which}"
-    panels.append(color_bar(area(0, HEADER + tall + 20, wide, 9), "overlay", theme, 0, high, title, scope))
+    panels.append(color_bar(area(0, HEADER + tall + 20, wide, 9), "overlay", 0, high, title, scope))
     for i in range(len(names) + 1):
         place = area(left + i % columns * (tile + gap), HEADER + i // columns * (tile_tall + TITLE), tile, tile_tall)
         if i < len(names):
@@ -127,7 +130,7 @@ def drawing(view: AifiView, theme: str) -> Drawing:
         else:
             values, low, top = view.similarity, float(view.similarity.min()), float(view.similarity.max())
             name, title, subtitle = "cosine of position codes", "position", f"{low:.2g} to {top:.2g}"
-        marks: list[Mark] = [cells(values, "sequential", theme, low, top, name), cell_outline(view, 1.4)]
+        marks: list[Mark] = [cells(values, "sequential", low, top, name), cell_outline(view, 1.4)]
         if i == view.head:
             h, w = values.shape
             frame = box_outline(np.array([-0.5, -0.5, w - 0.5, h - 0.5]))
@@ -138,7 +141,6 @@ def drawing(view: AifiView, theme: str) -> Drawing:
         color_bar(
             area(left, HEADER + rows * (tile_tall + TITLE) - TITLE + 20, columns * (tile + gap) - gap, 9),
             "sequential",
-            theme,
             0,
             view.shared_high if shared else 1,
             title,
@@ -158,16 +160,16 @@ def tile_columns(count: int, width: float, height: float, aspect: float, gap: fl
     return best, sizes[best]
 
 
-def photo_panel(view: AifiView, theme: str, place: Extent, height: int, high: float, which: str) -> Panel:
+def photo_panel(view: AifiView, theme: Theme, place: Extent, height: int, high: float, which: str) -> Panel:
     """The darkened photo, brighter where the selected cell looks, with the cells that get the largest weights."""
     h, w = view.attention.shape
-    heat = cells(view.attention, "overlay", theme, 0, high, f"weight, {which}")
+    heat = cells(view.attention, "overlay", 0, high, f"weight, {which}")
     marks: list[Mark] = [Photo(soft_photo(view.photo), heat.extent), heat]
     order = [int(i) for i in np.argsort(-view.attention, axis=None, kind="stable") if i != view.cell][:LABELLED]
     x, y = np.array(order) % w, np.array(order) // w
     corners = np.stack([x - 0.5, y - 0.5, x + 0.5, y + 0.5], axis=1)
     marks.append(Lines(*box_outline(corners), ON_PHOTO, 1.2, name="largest weights"))
-    cell_wide, cell_tall = (place[2] - place[0]) * WIDTH / w, (place[3] - place[1]) * height / h  # pixels
+    cell_wide, cell_tall = (place[2] - place[0]) * WIDTH / w, (place[3] - place[1]) / h  # pixels
     texts = [f"{view.attention.flat[i]:.2g}" for i in order]
     sizes = [((7 * len(text) + 4) / cell_wide, 17 / cell_tall) for text in texts]
     half = np.array(sizes) / 2
@@ -196,9 +198,9 @@ def cell_outline(view: AifiView, width: float) -> Lines:
     return Lines(*box_outline(corners), SELECTED, width, halo=True, name="selected cell")
 
 
-def plotly_figure(view: AifiView, theme: str) -> go.Figure:
+def plotly_figure(view: AifiView, theme: Theme) -> go.Figure:
     """The interactive figure; an invisible point in each cell carries the cell's number, for clicks."""
-    figure = draw_plotly(drawing(view, theme), theme)
+    figure = to_plotly(drawing(view, theme), theme)
     rows, columns = np.indices(view.attention.shape)
     hover = [
         f"cell {i}: row {r}, column {c}<br>weight <b>{number(float(view.attention[r, c]))}</b>"
@@ -216,9 +218,9 @@ def plotly_figure(view: AifiView, theme: str) -> go.Figure:
     )
 
 
-def matplotlib_figure(view: AifiView, theme: str) -> Figure:
+def matplotlib_figure(view: AifiView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: AifiView) -> str:

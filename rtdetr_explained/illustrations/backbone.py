@@ -9,21 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, palette
-from rtdetr_explained.drawing.figure import (
-    LEVEL_MARKERS,
-    SMALL_PX,
-    cells,
-    channel_map,
-    color_bar,
-    map_panel,
-    number,
-    shape_text,
-    value_range,
-)
-from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text, box_outline
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, Scale, Theme, palette
+from rtdetr_explained.drawing.layout import box_outline
+from rtdetr_explained.drawing.maps import cells, channel_map, color_bar, map_panel, value_range
+from rtdetr_explained.drawing.marks import SMALL_PX, Axis, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.text import number, shape_text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import LEVEL_STRIDES
 from rtdetr_explained.tracing.trace import Trace
@@ -48,7 +40,7 @@ class LevelMap:
     stride: int
     shape: tuple[int, int, int]
     values: np.ndarray
-    kind: str
+    kind: Scale
     low: float
     high: float
     strongest: tuple[int, ...]
@@ -89,7 +81,7 @@ def view(trace: Trace, channel: int | None = None, scale: str = "map") -> Backbo
     return BackboneView(trace.photo, trace.image_size, trace.input_size, channel, scale, tuple(levels))
 
 
-def drawing(view: BackboneView, theme: str) -> Drawing:
+def drawing(view: BackboneView, theme: Theme) -> Drawing:
     """Four columns: the photo, then S3, S4, S5 with their colour bars and their strongest channels."""
     gap, column = 0.018, (1 - 3 * 0.018) / 4
     aspect = view.image_size[1] / view.image_size[0]
@@ -100,14 +92,14 @@ def drawing(view: BackboneView, theme: str) -> Drawing:
     height = round(tiles + 2 * (tile + 24) - 16)
 
     def area(x: float, y: float, width: float, tallness: float) -> Extent:
-        return x, 1 - (y + tallness) / height, x + width, 1 - y / height
+        return x, y, x + width, y + tallness
 
     panels = [photo_panel(view, area(0, HEADER, column, tall), theme)]
     panels.append(note(view, area(0, bar - 18, column, height - bar + 18), tiles - bar + 18, height - bar + 18, theme))
     for i, level in enumerate(view.levels):
         x = (i + 1) * (column + gap)
         what = "root mean square over channels" if view.channel is None else f"channel {view.channel}"
-        heat = cells(level.values, level.kind, theme, level.low, level.high, f"{level.name}, {what}")
+        heat = cells(level.values, level.kind, level.low, level.high, f"{level.name}, {what}")
         edge = Lines(
             np.array([-0.5, level.shape[2] - 0.5]), np.array([-0.5, -0.5]), LEVEL_COLORS[i], 5, name=level.name
         )
@@ -123,16 +115,16 @@ def drawing(view: BackboneView, theme: str) -> Drawing:
         )
         label = "RMS over channels" if view.channel is None else what
         scope = f"range of {'S3–S5' if view.scale == 'stage' else level.name}"
-        panels.append(color_bar(area(x, bar, column, 9), level.kind, theme, level.low, level.high, label, scope))
+        panels.append(color_bar(area(x, bar, column, 9), level.kind, level.low, level.high, label, scope))
         for k, (channel, values) in enumerate(zip(level.strongest, level.strongest_maps, strict=True)):
             kind, low, high = value_range([values])
-            heat = cells(values, kind, theme, low, high, f"{level.name}, channel {channel}")
+            heat = cells(values, kind, low, high, f"{level.name}, channel {channel}")
             place = area(x + (k % 3) * (small + 0.006), tiles + (k // 3) * (tile + 24), small, tile)
             panels.append(map_panel(place, level.shape[1:], view.image_size, [heat], subtitle=f"ch. {channel}"))
     return Drawing(panels, WIDTH, height)
 
 
-def photo_panel(view: BackboneView, area: Extent, theme: str) -> Panel:
+def photo_panel(view: BackboneView, area: Extent, theme: Theme) -> Panel:
     """The photo with one cell of each map in its middle, at its true size."""
     width, height = view.image_size
     marks: list[Mark] = [Photo(view.photo, (0, 0, width, height))]
@@ -153,7 +145,7 @@ def photo_panel(view: BackboneView, area: Extent, theme: str) -> Panel:
     )
 
 
-def note(view: BackboneView, area: Extent, tiles: float, height: float, theme: str) -> Panel:
+def note(view: BackboneView, area: Extent, tiles: float, height: float, theme: Theme) -> Panel:
     """What the squares on the photo are and, beside the tiles that start `tiles` pixels below, what those are."""
     colors = palette(theme)
     marks: list[Mark] = [Text(0, 8, "one cell, in px of the input", colors.muted, SMALL_PX)]
@@ -166,14 +158,14 @@ def note(view: BackboneView, area: Extent, tiles: float, height: float, theme: s
     return Panel(area, Axis((0, 1)), Axis((height, 0)), marks)
 
 
-def plotly_figure(view: BackboneView, theme: str) -> go.Figure:
+def plotly_figure(view: BackboneView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: BackboneView, theme: str) -> Figure:
+def matplotlib_figure(view: BackboneView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: BackboneView) -> str:

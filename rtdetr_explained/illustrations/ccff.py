@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, Palette, color_scale, palette
-from rtdetr_explained.drawing.figure import (
-    FONT_PX,
-    SMALL_PX,
-    channel_map,
-    color_bar_marks,
-    number,
-    shape_text,
-    value_range,
-)
-from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Text, box_outline
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, Palette, Scale, Theme, palette
+from rtdetr_explained.drawing.layout import box_outline
+from rtdetr_explained.drawing.maps import channel_map, color_bar_marks, value_range
+from rtdetr_explained.drawing.marks import FONT_PX, SMALL_PX, Axis, Drawing, Heat, Lines, Mark, Panel, Text
+from rtdetr_explained.drawing.text import number, shape_text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing.trace import Trace
 
@@ -56,7 +50,7 @@ class Node:
     doc: str
     shape: tuple[int, ...]
     values: np.ndarray | None
-    kind: str
+    kind: Scale
     low: float
     high: float
 
@@ -132,7 +126,7 @@ def places(image_size: tuple[int, int]) -> dict[str, Place]:
     return found
 
 
-def drawing(view: CcffView, theme: str) -> Drawing:
+def drawing(view: CcffView, theme: Theme) -> Drawing:
     """One panel in pixels, so that maps and arrows keep their places when the page is narrow."""
     colors = palette(theme)
     at = places(view.image_size)
@@ -147,14 +141,14 @@ def drawing(view: CcffView, theme: str) -> Drawing:
     low, high = ("lowest", "highest") if own else (number(node.low), number(node.high))
     left = at["N3"].x1 + 60
     extent = (left, height - 34, WIDTH - 6, height - 25)
-    marks += color_bar_marks(extent, node.kind, theme, low, high, what, f"range of {'each map' if own else 'all maps'}")
+    marks += color_bar_marks(extent, node.kind, low, high, what, f"range of {'each map' if own else 'all maps'}")
     legend = "framed in colour: the outputs"
     marks.append(Text(left, extent[1], legend, colors.muted, SMALL_PX, dy=28))
-    panel = Panel((0, 0, 1, 1), Axis((0, WIDTH)), Axis((height, 0)), marks, ratio=1)
+    panel = Panel((0, 0, 1, height), Axis((0, WIDTH)), Axis((height, 0)), marks, ratio=1)
     return Drawing([panel], WIDTH, round(height))
 
 
-def node_marks(node: Node, place: Place, scale: str, theme: str) -> list[Mark]:
+def node_marks(node: Node, place: Place, scale: str, theme: Theme) -> list[Mark]:
     """The map (or an empty frame), its frame, and its name, shape and range above the line that leaves it."""
     colors = palette(theme)
     extent = (place.x0, place.y0, place.x1, place.y1)
@@ -164,7 +158,7 @@ def node_marks(node: Node, place: Place, scale: str, theme: str) -> list[Mark]:
         hover = f"{node.name}<br>row %{{customdata[0]}}, column %{{customdata[1]}}: <b>%{{z:.3g}}</b>"
         cells = np.moveaxis(np.indices(node.values.shape, dtype=np.uint16), 0, -1)  # h w 2
         values = node.values.astype(np.float32)
-        marks.append(Heat(values, extent, node.low, node.high, color_scale(node.kind, theme), cells, hover))
+        marks.append(Heat(values, extent, node.low, node.high, node.kind, cells, hover))
     else:
         marks.append(Text(place.x, place.y, "not kept", colors.muted, SMALL_PX, "center"))
     frame, width = (LEVEL_COLORS[node.level], 3.0) if output else (colors.grey, 1.0)
@@ -226,14 +220,14 @@ def beside(x: float, y: float, lines: Sequence[str], colors: Palette) -> list[Ma
     return [Text(x, y, line, colors.muted, SMALL_PX, "right", dx=-8, dy=first - 14 * i) for i, line in enumerate(lines)]
 
 
-def plotly_figure(view: CcffView, theme: str) -> go.Figure:
+def plotly_figure(view: CcffView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: CcffView, theme: str) -> Figure:
+def matplotlib_figure(view: CcffView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: CcffView) -> str:

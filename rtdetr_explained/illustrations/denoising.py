@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy, iou
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import Theme
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.denoising_drawing import drawing
@@ -91,14 +92,14 @@ def view(trace: Trace, group: int = 0) -> DenoisingView:
     )
 
 
-def plotly_figure(view: DenoisingView, theme: str) -> go.Figure:
+def plotly_figure(view: DenoisingView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: DenoisingView, theme: str) -> Figure:
+def matplotlib_figure(view: DenoisingView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: DenoisingView) -> str:

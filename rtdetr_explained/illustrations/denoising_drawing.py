@@ -7,23 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.drawing.colors import NEGATIVE, ON_PHOTO, PHOTO_HALO, POSITIVE, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import box_text, soft_photo
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Drawing,
-    Heat,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-    photo_height,
-    short_name,
-)
+from rtdetr_explained.drawing.colors import NEGATIVE, ON_PHOTO, PHOTO_HALO, POSITIVE, SELECTED, Palette, Theme, palette
+from rtdetr_explained.drawing.layout import box_outline, photo_height
+from rtdetr_explained.drawing.marks import Axis, Dash, Drawing, Heat, Lines, Mark, Panel, Photo, Points, Shape, Text
+from rtdetr_explained.drawing.photo import soft_photo
+from rtdetr_explained.drawing.text import box_text, short_name
 
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.denoising import DenoisingView
@@ -34,7 +22,7 @@ FOOT = 44  # pixels below the charts
 ROW_PX = 19
 
 
-def drawing(view: DenoisingView, theme: str) -> Drawing:
+def drawing(view: DenoisingView, theme: Theme) -> Drawing:
     """The figure as panels; it grows with the number of objects."""
     colors = palette(theme)
     height = charts_top(view) + max(206, ROW_PX * len(view.names)) + FOOT
@@ -48,7 +36,7 @@ def charts_top(view: DenoisingView) -> int:
 
 
 def boxes_mark(
-    view: DenoisingView, boxes: np.ndarray, color: str, name: str, dash: str = "solid", width: float = 2
+    view: DenoisingView, boxes: np.ndarray, color: str, name: str, dash: Dash = "solid", width: float = 2
 ) -> Lines:
     """Outlines of one kind of boxes; hovering tells the object and its pixels."""
     corners = cxcywh_to_xyxy_px(boxes, view.image_size)
@@ -79,7 +67,7 @@ def before(view: DenoisingView, height: int) -> Panel:
         *object_numbers(view),
     ]
     return Panel(
-        area_px(height, 0.012, PHOTO_TOP, 0.49, charts_top(view) - GAP),
+        (0.012, PHOTO_TOP, 0.49, charts_top(view) - GAP),
         Axis((0, w)),
         Axis((h, 0)),
         marks,
@@ -99,7 +87,7 @@ def after(view: DenoisingView, height: int) -> Panel:
         *object_numbers(view),
     ]
     return Panel(
-        area_px(height, 0.51, PHOTO_TOP, 0.988, charts_top(view) - GAP),
+        (0.51, PHOTO_TOP, 0.988, charts_top(view) - GAP),
         Axis((0, w)),
         Axis((h, 0)),
         marks,
@@ -135,7 +123,7 @@ def overlap(view: DenoisingView, height: int, colors: Palette) -> Panel:
         text = f"{view.iou_before[i]:.2f} → {view.iou_after[i]:.2f}"
         marks.append(Text(1.05, float(i), text, colors.text))
     return Panel(
-        area_px(height, 0.13, charts_top(view), 0.40, height - FOOT),
+        (0.13, charts_top(view), 0.40, height - FOOT),
         Axis((0, 1.62), "IoU with the true box", (0, 0.5, 1)),
         row_axis(view, labels=True),
         marks,
@@ -148,14 +136,15 @@ def scores(view: DenoisingView, height: int, colors: Palette) -> Panel:
     """Scores after the last layer: the true class of positives, the best class of negatives."""
     rows = np.arange(len(view.names))
     marks: list[Mark] = []
-    for values, color, shape, what in (
+    kinds: tuple[tuple[np.ndarray, str, Shape, str], ...] = (
         (view.positive_scores, POSITIVE, "circle", "positive, true class"),
         (view.negative_scores, NEGATIVE, "diamond", "negative, best class"),
-    ):
+    )
+    for values, color, shape, what in kinds:
         hover = [f"object {i + 1} · {what}: <b>{values[i]:.2f}</b>" for i in rows]
         marks.append(Points(values, rows, color, 9, shape, colors.background, hover=hover, name=what))
     return Panel(
-        area_px(height, 0.46, charts_top(view), 0.62, height - FOOT),
+        (0.46, charts_top(view), 0.62, height - FOOT),
         Axis((-0.05, 1.05), "score", (0, 0.5, 1), grid=True),
         row_axis(view, labels=False),
         marks,
@@ -188,7 +177,7 @@ def mask(view: DenoisingView, height: int, colors: Palette) -> Panel:
         marks.append(Text(x, y, text, PHOTO_HALO, 10, align="center", box=ON_PHOTO))
     names = [f"{view.num_groups} groups", "matching"]
     return Panel(
-        area_px(height, 0.68, charts_top(view), 0.988, height - FOOT),
+        (0.68, charts_top(view), 0.988, height - FOOT),
         Axis((-0.5, size - 0.5), "looked at", (M / 2, (M + size) / 2), names),
         Axis((size - 0.5, -0.5), "who looks"),
         marks,

@@ -11,22 +11,23 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette, text_on
-from rtdetr_explained.drawing.figure import SMALL_PX, place_labels, shape_text
-from rtdetr_explained.drawing.marks import (  # fmt: skip
-    Axis,
-    Bars,
-    Drawing,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    box_outline,
+from rtdetr_explained.drawing.colors import (
+    ON_PHOTO,
+    OPERATIONS,
+    PARAMETERS,
+    PHOTO_HALO,
+    SELECTED,
+    TIME,
+    Palette,
+    Theme,
+    palette,
+    text_on,
 )
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.layout import box_outline, place_labels
+from rtdetr_explained.drawing.marks import SMALL_PX, Axis, Bars, Drawing, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.text import shape_text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.tracing.trace import Detection, Trace
 
 if TYPE_CHECKING:
@@ -134,13 +135,13 @@ def outputs(trace: Trace) -> dict[str, str]:
     }
 
 
-def drawing(view: OverviewView, theme: str) -> Drawing:
+def drawing(view: OverviewView, theme: Theme) -> Drawing:
     """The photo on the left, the strip of stages with its three measures on the right."""
     colors = palette(theme)
-    left, top, bottom = PHOTO_SHARE + 0.025, 1 - 30 / HEIGHT, 0.012
+    left, top, bottom = PHOTO_SHARE + 0.025, 30, HEIGHT * (1 - 0.012)
     rows = Axis((len(view.stages) - 0.25, -0.75))
     panels = [photo_panel(view), *best_queries(view, colors)]
-    panels.append(Panel((left, bottom, 1, top), Axis((0, 1)), rows, strip(view, colors)))
+    panels.append(Panel((left, top, 1, bottom), Axis((0, 1)), rows, strip(view, colors)))
     measures = (
         ("time spent", [s.time_ms for s in view.stages], milliseconds),
         ("parameters", [s.parameters for s in view.stages], short),
@@ -149,8 +150,8 @@ def drawing(view: OverviewView, theme: str) -> Drawing:
     width = (1 - left) * 0.187
     for i, (title, values, form) in enumerate(measures):
         x0 = 1 - (3 - i) * width
-        marks = measure(title, values, form, view.stages, colors.bars[i], colors)
-        panels.append(Panel((x0, bottom, x0 + width - 0.012, top), Axis((0, 1)), rows, marks, subtitle=title))
+        marks = measure(title, values, form, view.stages, (TIME, PARAMETERS, OPERATIONS)[i], colors)
+        panels.append(Panel((x0, top, x0 + width - 0.012, bottom), Axis((0, 1)), rows, marks, subtitle=title))
     return Drawing(panels, WIDTH, HEIGHT)
 
 
@@ -205,7 +206,7 @@ def photo_panel(view: OverviewView) -> Panel:
     marks.append(Points(x, y, ON_PHOTO, 6, "circle", PHOTO_HALO, hover=hover, name="queries"))
     count = len(view.detections)
     return Panel(
-        (0.0, 0.012, PHOTO_SHARE, 1 - 42 / HEIGHT),
+        (0.0, 42, PHOTO_SHARE, HEIGHT * (1 - 0.012)),
         Axis((0, width)),
         Axis((height, 0)),
         marks,
@@ -226,7 +227,7 @@ def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
     scores = np.array([d.score for d in best], np.float32)
     marks: list[Mark] = []
     for part, color, name in (
-        (scores > view.threshold, colors.bars[1], "above"), (scores <= view.threshold, colors.line, "below"),
+        (scores > view.threshold, PARAMETERS, "above"), (scores <= view.threshold, colors.line, "below"),
     ):  # fmt: skip
         if part.any():
             marks.append(Bars(y[part], scores[part], color, 0.0, 0.55, name=f"{name} the threshold"))
@@ -236,8 +237,7 @@ def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
         color, bold = (SELECTED, True) if d.query == view.selected.query else (colors.text, False)
         marks.append(Text(0.0, i, f"{d.name} ({d.query})", color, SMALL_PX, "right", dx=-6, bold=bold))
         marks.append(Text(1.0, i, f"{d.score:.2f}", colors.text, SMALL_PX, dx=6))
-    bottom = 1 - (top + 17 * rows) / HEIGHT
-    area = (0.0, bottom, PHOTO_SHARE, 1 - top / HEIGHT)
+    area = (0.0, top, PHOTO_SHARE, top + 17 * rows)
     title = f"The best {rows} of {view.num_queries:,} queries"
     return [
         Panel(area, Axis((-0.86, 1.2)), Axis((rows - 0.4, -0.6)), marks, subtitle=f"{title}; dotted: the threshold")
@@ -286,15 +286,15 @@ def measure(
     return marks
 
 
-def plotly_figure(view: OverviewView, theme: str) -> go.Figure:
+def plotly_figure(view: OverviewView, theme: Theme) -> go.Figure:
     """The interactive figure; each box has a point at its centre that carries the query's number."""
-    figure = draw_plotly(drawing(view, theme), theme)
+    figure = to_plotly(drawing(view, theme), theme)
     return figure.update_traces(customdata=[d.query for d in shown_queries(view)], selector={"name": "queries"})
 
 
-def matplotlib_figure(view: OverviewView, theme: str) -> Figure:
+def matplotlib_figure(view: OverviewView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: OverviewView) -> str:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import color_scale, palette
-from rtdetr_explained.drawing.figure import FONT_PX, number, plotly_base, value_range
+from rtdetr_explained.drawing.colors import Theme, color_scale, palette
+from rtdetr_explained.drawing.maps import value_range
+from rtdetr_explained.drawing.marks import FONT_PX
+from rtdetr_explained.drawing.text import number
+from rtdetr_explained.drawing.to_plotly import plotly_base
 from rtdetr_explained.errors import InputError
 
 BINS = 48
@@ -107,7 +110,7 @@ def _names(axis: str, size: int, class_names: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(i) for i in range(size))
 
 
-def histogram_figure(array: np.ndarray, unit: str, theme: str) -> go.Figure:
+def histogram_figure(array: np.ndarray, unit: str, theme: Theme) -> go.Figure:
     """How often which values occur, on a logarithmic scale: a few great values matter as much as many small ones."""
     colors = palette(theme)
     values = array.astype(np.float32).ravel()
@@ -117,7 +120,7 @@ def histogram_figure(array: np.ndarray, unit: str, theme: str) -> go.Figure:
         x=(edges[:-1] + edges[1:]) / 2,
         y=np.where(counts > 0, counts, np.nan),
         width=np.diff(edges),
-        marker={"color": colors.bars[1], "line": {"width": 0}},
+        marker={"color": colors.parameters, "line": {"width": 0}},
         customdata=np.stack([edges[:-1], edges[1:]], axis=1),
         hovertemplate="%{customdata[0]:.4g} to %{customdata[1]:.4g}: <b>%{y:,}</b> values<extra></extra>",
     )
@@ -139,7 +142,7 @@ def histogram_alt(found: Statistics, unit: str) -> str:
     return f"Histogram of {found.finite:,} values from {span}, in {unit or 'numbers without a unit'}."
 
 
-def slice_figure(part: Slice, unit: str, theme: str, height: int = 430) -> go.Figure:
+def slice_figure(part: Slice, unit: str, theme: Theme, height: int = 430) -> go.Figure:
     """The slice as a heat map, the first row on top; zero lies in the middle of the colours where values have signs."""
     colors = palette(theme)
     values = part.values.astype(np.float32)

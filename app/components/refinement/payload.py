@@ -12,8 +12,8 @@ import numpy as np
 from app.components import payload
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED
-from rtdetr_explained.drawing.figure import photo_jpeg
-from rtdetr_explained.drawing.marks import region_around
+from rtdetr_explained.drawing.layout import region_around
+from rtdetr_explained.drawing.photo import photo_jpeg
 from rtdetr_explained.illustrations import query_facts
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder.duplicates import ending_together

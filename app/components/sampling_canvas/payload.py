@@ -13,8 +13,17 @@ import zlib
 import numpy as np
 
 from app.components import payload
-from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, OVERLAY, PHOTO_HALO, SELECTED
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, photo_jpeg
+from rtdetr_explained.drawing.colors import (
+    COMPARED,
+    LEVEL_COLORS,
+    LEVEL_MARKERS,
+    LEVEL_NAMES,
+    ON_PHOTO,
+    OVERLAY,
+    PHOTO_HALO,
+    SELECTED,
+)
+from rtdetr_explained.drawing.photo import photo_jpeg
 from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, WEIGHT_STEPS, weight_steps
 from rtdetr_explained.illustrations.deformable_attention.proof import is_discrete
 from rtdetr_explained.tracing.trace import Trace

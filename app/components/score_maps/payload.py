@@ -7,8 +7,17 @@ import io
 from PIL import Image
 
 from app.components import payload
-from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, OVERLAY, PHOTO_HALO, SELECTED
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, soft_photo
+from rtdetr_explained.drawing.colors import (
+    COMPARED,
+    LEVEL_COLORS,
+    LEVEL_MARKERS,
+    LEVEL_NAMES,
+    ON_PHOTO,
+    OVERLAY,
+    PHOTO_HALO,
+    SELECTED,
+)
+from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.illustrations.query_selection.figure import CLEAR
 from rtdetr_explained.illustrations.query_selection.place import answer
 from rtdetr_explained.illustrations.query_selection.steps import log_ticks, score_range

@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import Theme
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder.duplicates_figure import drawing
 from rtdetr_explained.illustrations.decoder.trajectory import derived_steps, step_boxes, step_scores
@@ -150,14 +151,14 @@ def removal(group: Duplicates, trace: Trace, without: Trace) -> Removal:
     )
 
 
-def plotly_figure(view: Duplicates, theme: str) -> go.Figure:
+def plotly_figure(view: Duplicates, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: Duplicates, theme: str) -> Figure:
+def matplotlib_figure(view: Duplicates, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: Duplicates) -> str:

@@ -6,22 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import soft_photo
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Drawing,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-    photo_part,
-    region_around,
-)
+from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, Theme, palette
+from rtdetr_explained.drawing.layout import box_outline, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.photo import soft_photo
 
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.decoder.duplicates import Duplicates
@@ -31,7 +19,7 @@ TOP, FOOT = 46, 44  # pixels above and below the panels
 MOST_NAMED = 6  # lines that get a name at their end
 
 
-def drawing(view: Duplicates, theme: str) -> Drawing:
+def drawing(view: Duplicates, theme: Theme) -> Drawing:
     """Three panels, side by side."""
     colors = palette(theme)
     return Drawing([boxes(view), scores(view, colors), attention(view, colors)], height=HEIGHT)
@@ -65,7 +53,7 @@ def boxes(view: Duplicates) -> Panel:
     x, y = points.T
     marks.append(Points(x, y, ON_PHOTO, size, edge=PHOTO_HALO, hover=hover, ids=view.members, name="reference points"))
     return Panel(
-        area_px(HEIGHT, 0.005, TOP, 0.30, HEIGHT - 8),
+        (0.005, TOP, 0.30, HEIGHT - 8),
         Axis((region[0], region[2])),
         Axis((region[3], region[1])),
         marks,
@@ -87,7 +75,7 @@ def scores(view: Duplicates, colors: Palette) -> Panel:
     )  # fmt: skip
     labels = ["first", *(str(step) for step in range(1, last)), f"{last}"]
     return Panel(
-        area_px(HEIGHT, 0.355, TOP, 0.65, HEIGHT - FOOT),
+        (0.355, TOP, 0.65, HEIGHT - FOOT),
         Axis((-0.2, last + 0.55), "after decoder layer", list(range(last + 1)), labels),
         Axis((-0.02, 1.04), "", (0, 0.5, 1), grid=True),
         marks,
@@ -104,7 +92,7 @@ def attention(view: Duplicates, colors: Palette) -> Panel:
     marks.append(Lines(ends, np.repeat(view.even, 2), colors.muted, 1, "dot", name="even share"))
     subtitle = "dotted: an even share" if view.head is None else f"head {view.head}; dotted: an even share"
     return Panel(
-        area_px(HEIGHT, 0.715, TOP, 0.995, HEIGHT - FOOT),
+        (0.715, TOP, 0.995, HEIGHT - FOOT),
         Axis((0.75, layers + 0.5), "decoder layer", list(range(1, layers + 1))),
         Axis((0, attention_top(view)), "", None, grid=True),
         marks,

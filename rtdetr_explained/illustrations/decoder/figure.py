@@ -7,26 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import box_text, soft_photo
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Bars,
-    Drawing,
-    Extent,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-    photo_height,
-    photo_part,
-    region_around,
-    short_name,
-)
+from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, Theme, palette
+from rtdetr_explained.drawing.layout import box_outline, photo_height, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.photo import soft_photo
+from rtdetr_explained.drawing.text import box_text, short_name
 
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.decoder.view import DecoderView
@@ -35,7 +20,7 @@ PHOTO_TOP = 42  # pixels from above
 BELOW_PHOTO = 278  # pixels from the lower edge of the photos to that of the figure
 
 
-def drawing(view: DecoderView, theme: str) -> Drawing:
+def drawing(view: DecoderView, theme: Theme) -> Drawing:
     """The figure as panels."""
     colors = palette(theme)
     height = figure_height(view)
@@ -50,13 +35,13 @@ def figure_height(view: DecoderView) -> int:
 def photo_area(view: DecoderView, left: float, right: float) -> Extent:
     """The upper row."""
     height = figure_height(view)
-    return area_px(height, left, PHOTO_TOP, right, height - BELOW_PHOTO)
+    return (left, PHOTO_TOP, right, height - BELOW_PHOTO)
 
 
 def chart_area(view: DecoderView, left: float, right: float, foot: int) -> Extent:
     """The lower row, with `foot` pixels kept for what is written under it."""
     height = figure_height(view)
-    return area_px(height, left, height - BELOW_PHOTO + 62, right, height - foot)
+    return (left, height - BELOW_PHOTO + 62, right, height - foot)
 
 
 def listening(view: DecoderView) -> Panel:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import COMPARED, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import number
-from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Lines, Mark, Panel, Points, Text, area_px
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import COMPARED, SELECTED, Palette, Theme, palette
+from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.text import number
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder.trajectory import moves_px, size_changes
 from rtdetr_explained.tracing.trace import Trace
@@ -91,17 +91,17 @@ def spread(view: Updates, only: np.ndarray | None = None) -> Spread:
     )
 
 
-def plotly_figure(view: Updates, theme: str) -> go.Figure:
+def plotly_figure(view: Updates, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: Updates, theme: str) -> Figure:
+def matplotlib_figure(view: Updates, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
-def drawing(view: Updates, theme: str) -> Drawing:
+def drawing(view: Updates, theme: Theme) -> Drawing:
     """Two panels: the way of the centres and the change of sizes, each a column of queries per layer."""
     colors, numbers = palette(theme), spread(view)
     moved = np.log10(np.maximum(view.moved_px, LEAST_PX))
@@ -118,13 +118,13 @@ def drawing(view: Updates, theme: str) -> Drawing:
     return Drawing(
         [
             panel(
-                view, moved, far, colors, area_px(HEIGHT, 0.06, 46, 0.485, HEIGHT - 42),
+                view, moved, far, colors, (0.06, 46, 0.485, HEIGHT - 42),
                 [np.log10(np.maximum(values, LEAST_PX)) for values in px],
                 [[distance(value) for value in values] for values in px],
                 "How far the centres move", "a mark per query; bars: median and 95th percentile",
             ),
             panel(
-                view, view.size_change, wide, colors, area_px(HEIGHT, 0.575, 46, 0.995, HEIGHT - 42), [factor],
+                view, view.size_change, wide, colors, (0.575, 46, 0.995, HEIGHT - 42), [factor],
                 [[signed_factor(value) for value in factor]],
                 "How much their sizes change", "× grows, ÷ shrinks; bar: signed median",
             ),

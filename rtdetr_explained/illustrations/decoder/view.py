@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import Theme
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder.figure import drawing
 from rtdetr_explained.illustrations.decoder.trajectory import derived_steps, step_scores
@@ -116,14 +117,14 @@ def attention_of(trace: Trace, layer: int, query: int, head: int | None = None) 
     return weights[check_choice("head", head, len(weights)), query].astype(np.float32)
 
 
-def plotly_figure(view: DecoderView, theme: str) -> go.Figure:
+def plotly_figure(view: DecoderView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: DecoderView, theme: str) -> Figure:
+def matplotlib_figure(view: DecoderView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: DecoderView) -> str:

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, palette
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, number
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Drawing,
-    Extent,
-    Heat,
-    Lines,
-    Mark,
-    Panel,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-)
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, Theme, palette
+from rtdetr_explained.drawing.layout import box_outline
+from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Heat, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.text import number
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.deformable_attention.points import PointRead, name_of
 from rtdetr_explained.illustrations.deformable_attention.proof import four_cells
 
@@ -48,7 +37,7 @@ def grid_of(read: PointRead) -> np.ndarray:
     return first + np.stack(np.meshgrid([0, 1], [0, 1]), axis=-1)  # row column xy
 
 
-def drawing(read: PointRead, theme: str) -> Drawing:
+def drawing(read: PointRead, theme: Theme) -> Drawing:
     """Four cells, the square that is read, and the share of each."""
     colors, level = palette(theme), read.chain.level
     color, grid = LEVEL_COLORS[level], grid_of(read)
@@ -82,7 +71,7 @@ def drawing(read: PointRead, theme: str) -> Drawing:
     return Drawing(
         [
             Panel(
-                area_px(HEIGHT, 0.005, 40, 0.995, HEIGHT - 2),
+                (0.005, 40, 0.995, HEIGHT - 2),
                 Axis((c0 - 0.54, c1 + 0.54)),
                 Axis((r1 + 0.54, r0 - 0.54)),
                 marks,
@@ -128,14 +117,14 @@ def hundredths(parts: np.ndarray) -> np.ndarray:
     return rounded / 100
 
 
-def plotly_figure(read: PointRead, theme: str) -> go.Figure:
+def plotly_figure(read: PointRead, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(read, theme), theme)
+    return to_plotly(drawing(read, theme), theme)
 
 
-def matplotlib_figure(read: PointRead, theme: str) -> Figure:
+def matplotlib_figure(read: PointRead, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(read, theme), theme)
+    return to_matplotlib(drawing(read, theme), theme)
 
 
 def caption(read: PointRead) -> str:

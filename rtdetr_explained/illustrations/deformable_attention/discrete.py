@@ -10,26 +10,22 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, OVERLAY, SELECTED, palette
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, box_text, soft_photo
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Drawing,
-    Extent,
-    Heat,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    area_px,
-    box_outline,
-    photo_height,
-    photo_part,
-    region_around,
+from rtdetr_explained.drawing.colors import (
+    LEVEL_COLORS,
+    LEVEL_MARKERS,
+    LEVEL_NAMES,
+    ON_PHOTO,
+    OVERLAY,
+    SELECTED,
+    Theme,
+    palette,
 )
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.layout import box_outline, photo_height, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Heat, Lines, Mark, Panel, Photo, Points
+from rtdetr_explained.drawing.photo import soft_photo
+from rtdetr_explained.drawing.text import box_text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.effect import Change, change
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight, level_of_points
@@ -162,7 +158,7 @@ def both(trace: Trace, locations: np.ndarray) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def drawing(view: DiscreteView, theme: str) -> Drawing:
+def drawing(view: DiscreteView, theme: Theme) -> Drawing:
     """The same part of the photo twice, with the cells that are read."""
     _, h, w = view.maps.shape
     cell = np.array(view.image_size) / [w, h]
@@ -176,13 +172,13 @@ def drawing(view: DiscreteView, theme: str) -> Drawing:
     high = float(view.maps.max()) or 1.0
     height = 46 + photo_height(view.image_size, WIDTH / 2 - 15, WIDTH / 2 - 15)
     panels = [
-        panel(view, i, region, high, area_px(height, 0.005 + 0.5 * i, 42, 0.49 + 0.5 * i, height - 4), theme)
+        panel(view, i, region, high, (0.005 + 0.5 * i, 42, 0.49 + 0.5 * i, height - 4), theme)
         for i in range(len(METHODS))
     ]
     return Drawing(panels, width=WIDTH, height=height)
 
 
-def panel(view: DiscreteView, i: int, region: Extent, high: float, area: Extent, theme: str) -> Panel:
+def panel(view: DiscreteView, i: int, region: Extent, high: float, area: Extent, theme: Theme) -> Panel:
     """One way of reading."""
     h, w = view.maps[i].shape
     cell = np.array(view.image_size) / [w, h]
@@ -234,14 +230,14 @@ def rows(view: DiscreteView) -> dict[str, tuple[str, str]]:
     }
 
 
-def plotly_figure(view: DiscreteView, theme: str) -> go.Figure:
+def plotly_figure(view: DiscreteView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: DiscreteView, theme: str) -> Figure:
+def matplotlib_figure(view: DiscreteView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: DiscreteView) -> str:

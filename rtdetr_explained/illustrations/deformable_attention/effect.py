@@ -13,9 +13,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
-from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import LEVEL_NAMES, Theme
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention.effect_drawing import drawing
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight
@@ -199,14 +199,14 @@ def in_words(found: Change) -> str:
     )
 
 
-def plotly_figure(effects: Effects, theme: str) -> go.Figure:
+def plotly_figure(effects: Effects, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(effects, theme), theme)
+    return to_plotly(drawing(effects, theme), theme)
 
 
-def matplotlib_figure(effects: Effects, theme: str) -> Figure:
+def matplotlib_figure(effects: Effects, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(effects, theme), theme)
+    return to_matplotlib(drawing(effects, theme), theme)
 
 
 def caption(effects: Effects) -> str:

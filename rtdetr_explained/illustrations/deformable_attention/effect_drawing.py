@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, SELECTED, Palette, palette
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Text, area_px
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, SELECTED, Palette, Theme, palette
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Text
 
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.deformable_attention.effect import Effects
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WIDTH, ROW_PX, HEAD_PX, FOOT_PX = 540, 21, 50, 8
 
 
-def drawing(effects: Effects, theme: str) -> Drawing:
+def drawing(effects: Effects, theme: Theme) -> Drawing:
     """Three panels with the same rows."""
     colors, n = palette(theme), len(effects.names)
     height = HEAD_PX + ROW_PX * n + FOOT_PX
@@ -63,7 +63,7 @@ def panel(
         marks.append(Text(max(float(value), 0.0), i, word, colors.text, dx=4))
     room = 1.9 if words else 1.0
     return Panel(
-        area_px(height, sides[0], HEAD_PX, sides[1], height - FOOT_PX),
+        (sides[0], HEAD_PX, sides[1], height - FOOT_PX),
         Axis((-1.08 * reach if signed else 0, (1.05 + room) * reach), ticks=()),
         Axis(
             (n - 0.4, -0.6),

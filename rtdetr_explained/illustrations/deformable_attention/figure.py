@@ -7,24 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_NAMES, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, soft_photo
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Bars,
-    Drawing,
-    Extent,
-    Lines,
-    Mark,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-    photo_part,
-    region_around,
+from rtdetr_explained.drawing.colors import (
+    LEVEL_COLORS,
+    LEVEL_MARKERS,
+    LEVEL_NAMES,
+    ON_PHOTO,
+    PHOTO_HALO,
+    SELECTED,
+    Palette,
+    Theme,
+    palette,
 )
+from rtdetr_explained.drawing.layout import box_outline, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, name_of
 
 if TYPE_CHECKING:
@@ -36,7 +32,7 @@ SMALLEST_PX = 2.5
 LOCATOR_PX = 240  # longest side of the small photo that shows where the large one lies
 
 
-def drawing(view: DeformableAttentionView, theme: str) -> Drawing:
+def drawing(view: DeformableAttentionView, theme: Theme) -> Drawing:
     """The figure as panels."""
     colors = palette(theme)
     region = shown_region(view)
@@ -91,7 +87,7 @@ def sampling(view: DeformableAttentionView, region: Extent, colors: Palette) -> 
         heads += f" on {LEVEL_NAMES[view.selected_level]}"
     outside = f", {view.outside} outside the photo" if view.outside else ""
     return Panel(
-        area_px(HEIGHT, 0.012, 42, 0.60, 450),
+        (0.012, 42, 0.60, 450),
         Axis((region[0], region[2])),
         Axis((region[3], region[1])),
         marks,
@@ -109,7 +105,7 @@ def locator(view: DeformableAttentionView, region: Extent) -> Panel:
     x, y = box_outline(np.array(region))
     extent = min(0.0, region[0]), min(0.0, region[1]), max(width, region[2]), max(height, region[3])
     return Panel(
-        area_px(HEIGHT, 0.86, 42, 0.988, 150),
+        (0.86, 42, 0.988, 150),
         Axis((extent[0], extent[2])),
         Axis((extent[3], extent[1])),
         [Photo(small, (0, 0, width, height)), Lines(x, y, SELECTED, 1.5, halo=True, name="enlarged part")],
@@ -130,7 +126,7 @@ def by_level(view: DeformableAttentionView, colors: Palette) -> Panel:
         )
         marks.append(Text(float(share), level, f"{share:.2f}", colors.text, dx=4))
     return Panel(
-        area_px(HEIGHT, 0.655, 42, 0.83, 122),
+        (0.655, 42, 0.83, 122),
         Axis((-0.4 * top, 1.45 * top)),
         Axis((2.6, -0.6), "", (0, 1, 2), LEVEL_NAMES),
         marks,
@@ -153,7 +149,7 @@ def by_head(view: DeformableAttentionView, colors: Palette) -> Panel:
         x, y = box_outline(np.array([0, view.selected_head - 0.45, 1, view.selected_head + 0.45]))
         marks.append(Lines(x, y, colors.text, 2, name="selected head"))
     return Panel(
-        area_px(HEIGHT, 0.70, 196, 0.988, 420),
+        (0.70, 196, 0.988, 420),
         Axis((-0.01, 1.01), "weight", (0, 0.5, 1)),
         Axis((len(rows) - 0.4, -0.6), "", rows.tolist(), [f"head {head}" for head in rows]),
         marks,
@@ -187,7 +183,7 @@ def chain(view: DeformableAttentionView, colors: Palette) -> Panel:
         for row, value in enumerate(values, start=1):
             marks.append(Text(x, row, sign + format(float(value), number).replace("-", "−"), color, align="right"))
     return Panel(
-        area_px(HEIGHT, 0.012, 506, 0.988, 606),
+        (0.012, 506, 0.988, 606),
         Axis((0, 1)),
         Axis((2.6, -1.2)),
         marks,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.drawing.figure import number
+from rtdetr_explained.drawing.text import number
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.proof import cell_at, cells_read, is_discrete, read_points
 from rtdetr_explained.tracing.results import Reading

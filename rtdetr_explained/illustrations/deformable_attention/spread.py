@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import COMPARED, SELECTED, palette
-from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Points, Text, area_px
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import COMPARED, SELECTED, Theme, palette
+from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Points, Shape, Text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE
 from rtdetr_explained.tracing.trace import Trace
@@ -94,7 +94,7 @@ def untrained_ratio(num_heads: int, num_points: list[int]) -> float:
     return float(np.sqrt((direction**2).sum(-1).mean() * (steps**2).mean()))
 
 
-def drawing(view: SpreadView, theme: str) -> Drawing:
+def drawing(view: SpreadView, theme: Theme) -> Drawing:
     """All queries as points on logarithmic axes, with the line on which an untrained network would put them."""
     colors = palette(theme)
     x, y = (np.log10(np.maximum(values, LEAST_PX)) for values in (view.side_px, view.spread_px))
@@ -108,10 +108,11 @@ def drawing(view: SpreadView, theme: str) -> Drawing:
     rest = np.ones(len(x), bool)
     rest[[view.query, view.query if view.compare is None else view.compare]] = False
     ends = {}
-    for name, chosen, shape, size in (
+    kinds: tuple[tuple[str, np.ndarray, Shape, float], ...] = (
         ("other queries", rest & ~view.detected, "circle", 5),
         ("detections", rest & view.detected, "square", 8),
-    ):
+    )
+    for name, chosen, shape, size in kinds:
         at = np.flatnonzero(chosen)
         hover = [hover_text(view, q) for q in at.tolist()]
         color = colors.text if name == "detections" else colors.grey
@@ -136,7 +137,7 @@ def drawing(view: SpreadView, theme: str) -> Drawing:
     return Drawing(
         [
             Panel(
-                area_px(HEIGHT, 0.085, 42, 0.99, HEIGHT - 40),
+                (0.085, 42, 0.99, HEIGHT - 40),
                 axis(x_range, "side of the box, √area in px"),
                 axis(y_range, "spread, px"),
                 marks,
@@ -164,14 +165,14 @@ def axis(limits: tuple[float, float], title: str) -> Axis:
     return Axis(limits, title, [float(np.log10(tick)) for tick in ticks], [f"{tick:,}" for tick in ticks], grid=True)
 
 
-def plotly_figure(view: SpreadView, theme: str) -> go.Figure:
+def plotly_figure(view: SpreadView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: SpreadView, theme: str) -> Figure:
+def matplotlib_figure(view: SpreadView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: SpreadView) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import LEVEL_NAMES, Theme
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.figure import drawing
 from rtdetr_explained.illustrations.deformable_attention.points import (
@@ -114,14 +114,14 @@ def view(
     )
 
 
-def plotly_figure(view: DeformableAttentionView, theme: str) -> go.Figure:
+def plotly_figure(view: DeformableAttentionView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: DeformableAttentionView, theme: str) -> Figure:
+def matplotlib_figure(view: DeformableAttentionView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: DeformableAttentionView) -> str:

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_NAMES, SELECTED, Palette, palette
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Points, Text, area_px
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.colors import (
+    COMPARED,
+    LEVEL_COLORS,
+    LEVEL_MARKERS,
+    LEVEL_NAMES,
+    SELECTED,
+    Palette,
+    Theme,
+    palette,
+)
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.points import level_of_points
 from rtdetr_explained.tracing.trace import Trace
@@ -57,7 +65,7 @@ def view(trace: Trace, query: int, layer: int, compare: int | None = None, head:
     return WeightsView(layer, queries, by_head, head)
 
 
-def drawing(view: WeightsView, theme: str) -> Drawing:
+def drawing(view: WeightsView, theme: Theme) -> Drawing:
     """Two panels, by level and by head."""
     colors = palette(theme)
     return Drawing([by_level(view, colors), by_head(view, colors)], width=WIDTH, height=HEIGHT)
@@ -79,7 +87,7 @@ def by_level(view: WeightsView, colors: Palette) -> Panel:
             if n > 1:
                 marks.append(Text(0, y, str(query), QUERY_COLORS[i], align="right", dx=-4, bold=True))
     return Panel(
-        area_px(HEIGHT, 0.07, 42, 0.36, HEIGHT - 34),
+        (0.07, 42, 0.36, HEIGHT - 34),
         Axis((key - 0.12 * top, 1.4 * top), "share of the weight"),
         Axis((2.6, -0.6), "", (0, 1, 2), LEVEL_NAMES),
         marks,
@@ -108,7 +116,7 @@ def by_head(view: WeightsView, colors: Palette) -> Panel:
         y = np.array([view.selected_head - 0.45, view.selected_head + 0.45])
         marks.append(Lines(np.full(2, -0.015), y, colors.text, 4, name="selected head"))
     return Panel(
-        area_px(HEIGHT, 0.46, 42, 0.995, HEIGHT - 34),
+        (0.46, 42, 0.995, HEIGHT - 34),
         Axis((-0.03, 1.12 if n > 1 else 1.02), "weight", (0, 0.5, 1)),
         Axis((H - 0.4, -0.6), "", list(range(H)), [f"head {head}" for head in range(H)]),
         marks,
@@ -122,14 +130,14 @@ def row_of(group: int, i: int, n: int) -> float:
     return group + (i - (n - 1) / 2) * 0.78 / n
 
 
-def plotly_figure(view: WeightsView, theme: str) -> go.Figure:
+def plotly_figure(view: WeightsView, theme: Theme) -> go.Figure:
     """The interactive figure."""
-    return draw_plotly(drawing(view, theme), theme)
+    return to_plotly(drawing(view, theme), theme)
 
 
-def matplotlib_figure(view: WeightsView, theme: str) -> Figure:
+def matplotlib_figure(view: WeightsView, theme: Theme) -> Figure:
     """The figure for export."""
-    return draw_matplotlib(drawing(view, theme), theme)
+    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: WeightsView) -> str:

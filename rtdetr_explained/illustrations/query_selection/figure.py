@@ -10,16 +10,19 @@ from PIL import Image
 from rtdetr_explained.drawing.colors import (
     COMPARED,
     LEVEL_COLORS,
+    LEVEL_MARKERS,
     LEVEL_NAMES,
     ON_PHOTO,
     OVERLAY,
     PHOTO_HALO,
     SELECTED,
     Palette,
+    Theme,
     palette,
 )
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS, map_panel, soft_photo
-from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Photo, Points, area_px
+from rtdetr_explained.drawing.maps import map_panel
+from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Photo, Points, Shape
+from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.illustrations.query_selection.steps import STEPS_HEIGHT, log_scores, log_ticks, score_range, steps
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ CLEAR = 0.5  # share of the cells, those with the lowest scores, through which t
 MAP_PHOTO_PX = 320  # longest side of the photo below a map
 
 
-def drawing(view: QuerySelectionView, theme: str) -> Drawing:
+def drawing(view: QuerySelectionView, theme: Theme) -> Drawing:
     """The figure as panels."""
     colors = palette(theme)
     height = MAPS_HEIGHT + STEPS_HEIGHT
@@ -63,7 +66,7 @@ def score_map(view: QuerySelectionView, level: int, photo: Image.Image, height: 
     left = 0.012 + 0.331 * level
     cells = len(np.unique(view.chosen[level][:, 1:], axis=0))
     return map_panel(
-        area_px(height, left, 42, left + 0.314, 240),
+        (left, 42, left + 0.314, 240),
         (h, w),
         view.image_size,
         marks,
@@ -95,7 +98,9 @@ def cell_marks(view: QuerySelectionView, level: int) -> list[Mark]:
     ]
     if view.change is not None:
         every = view.tokens
-        for verb, shape, which in (("gained", marker, view.change.gained), ("lost", "cross", view.change.lost)):
+        changes: tuple[tuple[str, Shape, np.ndarray], ...]
+        changes = (("gained", marker, view.change.gained), ("lost", "cross", view.change.lost))
+        for verb, shape, which in changes:
             here = which[every.levels[which] == level]
             words = [f"{verb} in the re-run · {every.place(token)}" for token in here]
             x, y = every.cols[here], every.rows[here]
@@ -110,7 +115,7 @@ def score_bar(view: QuerySelectionView, colors: Palette, height: int) -> Panel:
     cut = float(log_scores(np.array(view.cutoff)))
     hover = [f"cut-off {view.cutoff:.3g}"] * 2
     return Panel(
-        area_px(height, 0.674, MAPS_HEIGHT + 26, 0.965, MAPS_HEIGHT + 40),
+        (0.674, MAPS_HEIGHT + 26, 0.965, MAPS_HEIGHT + 40),
         Axis((low, high), "", ticks, [f"{10**t:.2g}" for t in ticks]),
         Axis((0, 1)),
         [

@@ -11,30 +11,19 @@ from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import (
     COMPARED,
     LEVEL_COLORS,
+    LEVEL_MARKERS,
     LEVEL_NAMES,
     ON_PHOTO,
     PHOTO_HALO,
     SELECTED,
     Palette,
+    Theme,
     palette,
     text_on,
 )
-from rtdetr_explained.drawing.figure import LEVEL_MARKERS
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Bars,
-    Extent,
-    Lines,
-    Mark,
-    Panel,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-    photo_part,
-    region_around,
-    short_name,
-)
+from rtdetr_explained.drawing.layout import box_outline, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Bars, Dash, Extent, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.text import short_name
 
 if TYPE_CHECKING:
     from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
@@ -45,12 +34,12 @@ BOX_AXES = ("cx", "cy", "w", "h")
 MOST_CLASSES = 7
 
 
-def steps(view: QuerySelectionView, theme: str, height: int, top: int = 0, right: float = 0.985) -> list[Panel]:
+def steps(view: QuerySelectionView, theme: Theme, height: int, top: int = 0, right: float = 0.985) -> list[Panel]:
     """All panels, in a figure `height` pixels high, from `top` pixels on; the bar of shares ends at `right`."""
     colors = palette(theme)
 
     def at(left: float, upper: int, right: float, lower: int) -> Extent:
-        return area_px(height, left, top + upper, right, top + lower)
+        return (left, top + upper, right, top + lower)
 
     return [
         shares(view, colors, at(0.012, 24, right, 42)),
@@ -112,11 +101,12 @@ def on_photo(view: QuerySelectionView, area: Extent) -> Panel:
     region = region_around(boxes, view.image_size)
     marks: list[Mark] = [photo_part(view.photo, view.image_size, region)]
     size, form = unit_of(view)
-    for name, box, color, dash in (
+    kinds: tuple[tuple[str, np.ndarray, str, Dash], ...] = (
         ("cell", cell, ON_PHOTO, "solid"),
         ("anchor", view.anchor, ON_PHOTO, "dash"),
         ("first box", view.box, SELECTED, "solid"),
-    ):
+    )
+    for name, box, color, dash in kinds:
         x, y = box_outline(cxcywh_to_xyxy_px(box, view.image_size))
         numbers = ", ".join(f"{axis} {value:{form}}" for axis, value in zip(BOX_AXES, box * size, strict=True))
         numbers = numbers.replace("-", "−")

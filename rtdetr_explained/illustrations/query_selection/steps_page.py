@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from rtdetr_explained.drawing.colors import Theme
 from rtdetr_explained.drawing.marks import Drawing
-from rtdetr_explained.drawing.to_plotly import draw_plotly
+from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.query_selection.steps import STEPS_HEIGHT, steps
 from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView, caption, matplotlib_figure, table
 
 __all__ = ["alt_text", "caption", "matplotlib_figure", "plotly_figure", "table"]
 
 
-def plotly_figure(view: QuerySelectionView, theme: str) -> go.Figure:
+def plotly_figure(view: QuerySelectionView, theme: Theme) -> go.Figure:
     """The interactive figure; the exported one, `matplotlib_figure`, has the maps, too."""
-    return draw_plotly(Drawing(steps(view, theme, STEPS_HEIGHT), height=STEPS_HEIGHT), theme)
+    return to_plotly(Drawing(steps(view, theme, STEPS_HEIGHT), height=STEPS_HEIGHT), theme)
 
 
 def alt_text(view: QuerySelectionView) -> str:

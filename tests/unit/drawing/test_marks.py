@@ -8,26 +8,11 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED
-from rtdetr_explained.drawing.marks import (
-    Axis,
-    Bars,
-    Drawing,
-    Heat,
-    Lines,
-    Panel,
-    Photo,
-    Points,
-    Text,
-    area_px,
-    box_outline,
-    halo_color,
-    photo_height,
-    photo_part,
-    region_around,
-)
-from rtdetr_explained.drawing.to_matplotlib import draw_matplotlib
-from rtdetr_explained.drawing.to_plotly import MANY_POINTS, draw_plotly
+from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED, halo_color
+from rtdetr_explained.drawing.layout import box_outline, photo_height, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Heat, Lines, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+from rtdetr_explained.drawing.to_plotly import MANY_POINTS, to_plotly
 
 SIZE = (400, 300)
 EMPTY = Panel((0.1, 0.1, 0.9, 0.9), Axis((0, 10)), Axis((8, 0)))
@@ -36,7 +21,7 @@ EMPTY = Panel((0.1, 0.1, 0.9, 0.9), Axis((0, 10)), Axis((8, 0)))
 def both(*marks: Any, **panel: Any) -> tuple[Any, Any]:
     """The plotly figure and the matplotlib axes of one panel."""
     drawing = Drawing([replace(EMPTY, marks=marks, **panel)])
-    return draw_plotly(drawing, "light"), draw_matplotlib(drawing, "light").axes[0]
+    return to_plotly(drawing, "light"), to_matplotlib(drawing, "light").axes[0]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +85,7 @@ def test_wide_photos_need_less_height() -> None:
 
 
 def test_an_area_counts_pixels_from_the_top() -> None:
-    assert area_px(500, 0.1, 50, 0.9, 450) == pytest.approx((0.1, 0.1, 0.9, 0.9))
+    assert Panel((0.1, 50, 0.9, 450), Axis((0, 1)), Axis((0, 1))).within(500) == pytest.approx((0.1, 0.1, 0.9, 0.9))
 
 
 def test_strokes_over_a_photo_have_a_halo_of_the_other_lightness() -> None:

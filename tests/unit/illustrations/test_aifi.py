@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from figure_checks import check_twins, plotly_maps, plotly_trace, plotly_traces
 
-from rtdetr_explained.drawing.figure import number
+from rtdetr_explained.drawing.text import number
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import aifi
 from rtdetr_explained.tracing.trace import Trace

@@ -7,7 +7,7 @@ from mark_checks import check_marks, plain
 
 from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.marks import short_name
+from rtdetr_explained.drawing.text import short_name
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.query_selection import view as query_selection
 from rtdetr_explained.illustrations.query_selection.figure import log_ticks
