@@ -12,11 +12,12 @@ import streamlit as st
 from app.session import state
 from app.widgets.text import plain
 from rtdetr_explained.drawing import export
+from rtdetr_explained.drawing.colors import Theme
 
 MIME_TYPES = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 
 
-def theme() -> str:
+def theme() -> Theme:
     """ "light" or "dark", as the visitor's browser shows the page."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
