@@ -120,6 +120,81 @@ def test_a_crop_keeps_at_least_one_object_and_its_shape_within_limits():
         assert 0.5 <= width / height <= 2 or (width, height) == (200, 120)
 
 
+def places(width: int = 200, height: int = 120) -> Image.Image:
+    """A picture whose red is the column and whose green is the row of each pixel."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8))
+
+
+def rectangle_of(image: Image.Image) -> np.ndarray:
+    """The part of `places` that a crop of it shows, xyxy."""
+    pixels = np.asarray(image).astype(int)
+    return np.concatenate([pixels[0, 0, :2], pixels[-1, -1, :2] + 1])
+
+
+def test_a_crop_keeps_the_objects_whose_centre_is_inside_on_both_axes():
+    draw, dropped = np.random.default_rng(0), 0
+    for seed in range(120):
+        low = draw.uniform(0, [150, 80], (6, 2))
+        boxes = np.concatenate([low, low + draw.uniform(20, 40, (6, 2))], axis=1)
+        after = iou_crop(np.random.default_rng(seed), Sample(places(), boxes, np.arange(6)))
+        left, top, right, bottom = rectangle_of(after.image)
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+        inside = np.flatnonzero((left < x) & (x < right) & (top < y) & (y < bottom))
+        np.testing.assert_array_equal(after.labels, inside)
+        dropped += 6 - len(inside)
+    assert dropped > 100
+
+
+@pytest.mark.parametrize("least", [0.5, 0.7])
+def test_a_crop_overlaps_an_object_as_much_as_was_drawn(monkeypatch: pytest.MonkeyPatch, least: float):
+    monkeypatch.setattr(module, "CROP_LEAST_IOU", (least, 1.0))
+    box, ious = np.array([30.0, 20, 150, 100]), []
+    for seed in range(80):
+        after = iou_crop(np.random.default_rng(seed), Sample(places(), box[None], np.arange(1)))
+        if after.image.size != (200, 120):
+            crop = rectangle_of(after.image)
+            sides = np.minimum(box[2:], crop[2:]) - np.maximum(box[:2], crop[:2])
+            shared = sides.clip(0).prod()
+            ious.append(shared / ((box[2:] - box[:2]).prod() + (crop[2:] - crop[:2]).prod() - shared))
+    assert len(ious) > 15
+    assert min(ious) >= least - 1e-9
+    assert min(ious) < least + 0.2  # and no more than that is asked for
+
+
+def spread(image: Image.Image) -> int:
+    """How far the channels of a picture's first pixel lie apart."""
+    return max(image.getpixel((0, 0))) - min(image.getpixel((0, 0)))  # type: ignore[arg-type]
+
+
+def step(image: Image.Image) -> int:
+    """How much brighter the last pixel is than the first, in the mean of its channels."""
+    return int(np.asarray(image).astype(int).mean(2)[[0, -1], [0, -1]] @ [-1, 1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "picture", "measure", "least", "most"),
+    [
+        ("CONTRAST", np.full((2, 2, 3), 60) + np.array([0, 100])[:, None], step, 50, 150),
+        ("SATURATION", np.full((2, 2, 3), (150, 100, 100)), spread, 25, 75),
+        # Red, turned by a twentieth of the circle, is 0.3 of the way to yellow or magenta.
+        ("HUE", np.full((2, 2, 3), (255, 0, 0)), lambda image: sorted(image.getpixel((0, 0)))[1], 0, 77),
+    ],
+)
+def test_contrast_saturation_and_hue_change_as_far_as_published(
+    monkeypatch: pytest.MonkeyPatch, changed: str, picture: np.ndarray, measure: Callable, least: float, most: float
+):
+    for name, still in (("BRIGHTNESS", (1, 1)), ("CONTRAST", (1, 1)), ("SATURATION", (1, 1)), ("HUE", (0, 0))):
+        if name != changed:
+            monkeypatch.setattr(module, name, still)
+    image = Image.fromarray(picture.astype(np.uint8))
+    values = [measure(photometric_distort(np.random.default_rng(seed), image)) for seed in range(200)]
+    room = (most - least) / 10
+    assert least - 2 <= min(values) < least + room
+    assert most - room < max(values) <= most + 6
+    assert values.count(measure(image)) in range(60, 140)  # half of the time it is left alone
+
+
 def test_boxes_are_clipped_and_what_is_left_of_too_small_ones_goes():
     boxes = np.array([[-10, -5, 30, 40], [199.5, 0, 260, 50], [20, 20, 20, 60], [250, 10, 300, 20], [5, 5, 6, 6]])
     clean = sanitise(Sample(Image.new("RGB", (200, 120)), boxes, np.arange(5)))
