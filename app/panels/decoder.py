@@ -27,7 +27,7 @@ def show_figure(group: Duplicates) -> None:
     """Their boxes, their scores and whom they listen to."""
     st.markdown("#### Queries that end on the same object")
     st.caption(decoder_duplicates.SENTENCE)
-    figures.show("decoder_duplicates", decoder_duplicates, group, selects="query")
+    figures.show_module("decoder_duplicates", decoder_duplicates, group, selects="query")
 
 
 def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:

@@ -51,7 +51,7 @@ def show_points(view: Selected, trace: Trace) -> None:
     chosen_from += "" if view.level is None else f" on {LEVEL_NAMES[view.level]}"
     outcomes = _run(view, trace, edits)
     found = effect.points_effect(trace, view.query, view.layer, mode, sets, outcomes, chosen_from)
-    figures.show("deformable_attention_points", effect, found)
+    figures.show_module("deformable_attention_points", effect, found)
 
 
 def show_parts(view: Selected, trace: Trace) -> None:
@@ -66,7 +66,9 @@ def show_parts(view: Selected, trace: Trace) -> None:
         st.caption(f"Runs the decoder again {len(edits)} times, and sorts by what it does to query {view.query}.")
         return
     outcomes = _run(view, trace, {name: (edit,) for name, edit in edits.items()})
-    figures.show("deformable_attention_parts", effect, effect.parts_effect(trace, view.query, view.layer, outcomes))
+    figures.show_module(
+        "deformable_attention_parts", effect, effect.parts_effect(trace, view.query, view.layer, outcomes)
+    )
 
 
 def _run(view: Selected, trace: Trace, edits: Mapping[str, tuple[Edit, ...]]) -> dict[str, effect.Outcome]:

@@ -18,7 +18,7 @@ def show_weights(view: Selected, trace: Trace) -> None:
     st.markdown("#### Where the weight lies")
     st.markdown("Each head shares out a weight of one among its points on all three maps.")
     data = weights.view(trace, view.query, view.layer, view.compare, view.head)
-    figures.show("deformable_attention_weights", weights, data)
+    figures.show_module("deformable_attention_weights", weights, data)
 
 
 def show_spread(view: Selected, trace: Trace) -> None:
@@ -26,7 +26,7 @@ def show_spread(view: Selected, trace: Trace) -> None:
     st.markdown("#### How widely each query reads")
     st.markdown("A large box is read widely and a small one closely, because offsets are measured in boxes.")
     data = spread.view(trace, view.query, view.layer, view.compare, view.threshold)
-    figures.show("deformable_attention_spread", spread, data, selects="query")
+    figures.show_module("deformable_attention_spread", spread, data, selects="query")
 
 
 def show_sampling(view: Selected, trace: Trace) -> None:
@@ -35,7 +35,7 @@ def show_sampling(view: Selected, trace: Trace) -> None:
     st.markdown("Discrete sampling reads one cell for each point, which simple hardware can do.")
     other = models.outcome_of(view, trace, (SetSampling(discrete.other_method(trace)),))
     data = discrete.view(trace, other, view.query, view.layer, view.head, view.level, view.threshold)
-    figures.show("deformable_attention_sampling", discrete, data)
+    figures.show_module("deformable_attention_sampling", discrete, data)
     rows = discrete.rows(data)
     table = pd.DataFrame(
         [(name, *values) for name, values in rows.items()], columns=["", *map(str.capitalize, discrete.METHODS)]

@@ -20,7 +20,7 @@ def see() -> None:
             controls.scale(view, data.scale)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             controls.cell(view, data.cell, trace)
-        figures.show("aifi", aifi, data, selects="cell")
+        figures.show_module("aifi", aifi, data, selects="cell")
     with right:
         inspector.show(view, trace)
 

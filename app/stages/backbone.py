@@ -18,7 +18,7 @@ def see() -> None:
             channel = controls.channel(view, len(trace["backbone.s3"].array))
             scale = controls.scale(view, "map")
         data = backbone.view(trace, channel=channel, scale=scale)
-        figures.show("backbone", backbone, data)
+        figures.show_module("backbone", backbone, data)
     with right:
         inspector.show(view, trace)
 

@@ -19,7 +19,7 @@ def see() -> None:
             channel = controls.channel(view, len(trace["hybrid_encoder.ccff.n3"].array))
             scale = controls.scale(view, "stage")
         whole = further.obtain(view, trace, (ccff.SITES["P3"], ccff.SITES["P4"]), "Trace again with P3 and P4")
-        figures.show("ccff", ccff, ccff.view(whole, channel=channel, scale=scale))
+        figures.show_module("ccff", ccff, ccff.view(whole, channel=channel, scale=scale))
     with right:
         inspector.show(view, trace)
 

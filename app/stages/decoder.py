@@ -46,7 +46,7 @@ def updates() -> None:
     with left:
         st.markdown("#### How much each layer changes")
         st.caption(decoder_updates.SENTENCE)
-        figures.show("decoder_updates", decoder_updates, data, selects="query")
+        figures.show_module("decoder_updates", decoder_updates, data, selects="query")
     with right:
         rows = pd.DataFrame(decoder_updates.summary(data))
         st.table(rows, border="horizontal", hide_index=True, alt="Median and 95th percentile of the updates, by layer")
@@ -60,7 +60,7 @@ def summary() -> None:
     left, right = st.columns([2, 1], gap="medium")
     with left:
         st.markdown("#### The way of one query, to keep")
-        figures.show("decoder", decoder, data, selects="query")
+        figures.show_module("decoder", decoder, data, selects="query")
     with right:
         numbers = decoder.table(data)
         rows = {

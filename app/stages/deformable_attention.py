@@ -23,7 +23,7 @@ def see() -> None:
         sampling_canvas.show(view, trace)
         sampling_proof.show(view, trace)
         data = deformable_attention.view(trace, view.query, view.layer, view.head, view.level, view.point)
-        figures.show_twins("deformable_attention", deformable_attention, data)
+        figures.show_module_twins("deformable_attention", deformable_attention, data)
         sampling_effect.show_points(view, trace)
         sampling_effect.show_parts(view, trace)
         sampling_panels.show_weights(view, trace)

@@ -28,7 +28,7 @@ def see() -> None:
             controls.seed(view)
         st.caption(targets.origin)
         data = denoising.view(noised, group=view.group)
-        figures.show("denoising", denoising, data)
+        figures.show_module("denoising", denoising, data)
     with right:
         if not targets.true:
             controls.threshold(view)

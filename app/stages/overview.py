@@ -15,7 +15,7 @@ def see() -> None:
     data = overview.view(trace, threshold=view.threshold, query=view.query)
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        figures.show("overview", overview, data, selects="query")
+        figures.show_module("overview", overview, data, selects="query")
     with right:
         controls.threshold(view)
         tables.show_detections(trace, view, "overview")

@@ -29,7 +29,7 @@ def see() -> None:
         place.show(view, data)
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        figures.show("query_selection", query_selection_steps, data, selects="query")
+        figures.show_module("query_selection", query_selection_steps, data, selects="query")
         if change is not None:
             selection.show(change)
             controls.threshold(view)

@@ -1,0 +1,29 @@
+"""What the view state selects in a trace, as the illustrations take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.session.state import Selected
+from rtdetr_explained.tracing.choice import Choice, choose
+from rtdetr_explained.tracing.trace import Trace
+
+FIELDS = (
+    "query",
+    "compare",
+    "layer",
+    "head",
+    "level",
+    "point",
+    "cell",
+    "channel",
+    "group",
+    "threshold",
+    "unit",
+    "scale",
+)
+
+
+def choice_of(view: Selected, trace: Trace, **fields: Any) -> Choice:
+    """The choice of a page; `fields` are those that its controls settle themselves, such as a channel that exists."""
+    return choose(trace, **{name: getattr(view, name) for name in FIELDS} | fields)
