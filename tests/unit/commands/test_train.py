@@ -2,34 +2,24 @@
 
 import errno
 import json
-import sys
-import types
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from tiny_model import TINY
 
 from rtdetr_explained import cli
 from rtdetr_explained.commands import train as command
-from rtdetr_explained.data.annotations import AnnotatedImage, Annotations
 from rtdetr_explained.data.report import PROBLEMS
 from rtdetr_explained.device import best_device
-from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
-from rtdetr_explained.training.data import PhotoDataset, Sample, batches
-from rtdetr_explained.training.log import open_tensorboard, read_log, write_scalars
-from rtdetr_explained.training.recipe import read_recipe, recipe_names, recipe_of
-from rtdetr_explained.training.run import model_config, settled
-from rtdetr_explained.training.step import rescaled
+from rtdetr_explained.training.log import read_log
+from rtdetr_explained.training.recipe import recipe_of
 from rtdetr_explained.weights.files import load_weights, save_weights
-from rtdetr_explained.weights.zoo import ZOO
 
 COMMON = ["--threads", "1", "--workers", "0", "--evaluate-every", "0", "--evaluate-images", "2"]
 
@@ -86,58 +76,6 @@ def test_without_a_file_the_recipe_of_the_model_counts():
     assert settings("-o", "run", "--config", "r34").model == "rtdetrv2_r34vd"
 
 
-def test_every_published_model_has_a_recipe_with_the_published_values():
-    """Of the table in the configuration files: epochs, epochs without augmentation, backbone's rate, multi-scale."""
-    published = {
-        "r18": (120, 3, 1e-4, False, True),
-        "r34": (120, 3, 5e-5, True, False),
-        "r50_m": (84, 3, 1e-5, True, True),
-        "r50": (72, 1, 1e-5, True, True),
-        "r101": (72, 1, 1e-6, True, True),
-    }
-    tuned = {"r18_dsp": (36, 3), "r34_dsp": (12, 2), "r50_m_dsp": (36, 3), "r50_dsp": (12, 2)}
-    fewer_points = {f"r18_sp{points}": points for points in (1, 2, 3)}
-    assert set(recipe_names()) == {*published, *tuned, *fewer_points, "nano", "nano-photo"}
-    assert {read_recipe(name)["model"] for name in recipe_names()} == set(ZOO)
-    for name, length in tuned.items():
-        base, recipe = read_recipe(name.removesuffix("_dsp")), read_recipe(name)
-        assert (recipe["epochs"], recipe["weak_epochs"]) == length
-        assert (recipe["model"], recipe["weights"]) == (f"{base['model']}_dsp", base["model"])
-        lengths = {"model", "epochs", "weak_epochs", "weights"}
-        assert {k: v for k, v in recipe.items() if k not in lengths} == {k: base[k] for k in base if k not in lengths}
-        assert model_config(TrainConfig(out=Path("run"), **recipe)).cross_attn_method == "discrete"
-    for name, points in fewer_points.items():
-        recipe = read_recipe(name)
-        assert recipe == read_recipe("r18") | {"model": f"rtdetrv2_{name.replace('r18', 'r18vd')}"}
-        assert model_config(TrainConfig(out=Path("run"), **recipe)).num_points == (points, points, points)
-    for name, values in published.items():
-        c = TrainConfig(out=Path("run"), **read_recipe(name))
-        assert c.lr * c.backbone_lr_factor == pytest.approx(values[2])
-        assert (c.epochs, c.weak_epochs, c.multi_scale, c.decay_biases) == (*values[:2], *values[3:])
-        assert (c.batch, c.lr, c.weight_decay, c.warmup, c.clip) == (16, 1e-4, 1e-4, 2000, 0.1)
-        assert (c.ema_decay, c.ema_warmup, c.flat_fraction) == (0.9999, 2000, 1.0)
-        assert (c.amp, c.device, c.workers) == ("fp16", "auto", 4)  # --use-amp, and num_workers of dataloader.yml
-
-
-@pytest.mark.parametrize(
-    ("best", "amp", "settled_amp", "remark"),
-    [
-        ("cuda", "fp16", "fp16", []),
-        ("cpu", "fp16", "off", ["There is no CUDA device: the run is on cpu, and amp is off instead of fp16."]),
-        ("mps", "fp16", "off", ["There is no CUDA device: the run is on mps, and amp is off instead of fp16."]),
-        ("mps", "bf16", "bf16", []),
-    ],
-)
-def test_auto_is_the_best_device_and_fp16_is_for_gpus_that_scale(
-    monkeypatch: pytest.MonkeyPatch, best: str, amp: str, settled_amp: str, remark: list[str]
-):
-    monkeypatch.setattr("rtdetr_explained.training.run.best_device", lambda: best)
-    config = TrainConfig(out=Path("run"), steps=1, device="auto", amp=amp)
-    assert settled(config) == (replace(config, device=best, amp=settled_amp), remark)
-    asked = replace(config, device="cpu")
-    assert settled(asked) == (asked, [])
-
-
 def test_a_recipe_for_gpus_runs_without_one_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture):
     file = tmp_path / "mine.toml"
     file.write_text('model = "tiny"\ndevice = "auto"\namp = "fp16"\nworkers = 0\n')
@@ -145,26 +83,6 @@ def test_a_recipe_for_gpus_runs_without_one_and_says_so(tmp_path: Path, capsys: 
     assert cli.main(["train", "--config", str(file), *out, *COMMON]) == 0
     if best_device() != "cuda":
         assert f"the run is on {best_device()}, and amp is off" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("lr = ", "not valid TOML"),
-        ("learning_rate = 1", "did you mean"),
-        ('lr = "high"', "give a number"),
-        ("batch = 1.5", "give a whole number"),
-        ("resume = 1", "give true or false"),
-        ("model = 18", "give a text in quotes"),
-        (None, "cannot be read"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str | None, message: str):
-    file = tmp_path / "mine.toml"
-    if text is not None:
-        file.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_recipe(str(file))
 
 
 @pytest.mark.parametrize(
@@ -302,65 +220,3 @@ def test_strict_stops_at_a_picture_that_cannot_be_read(tmp_path: Path, coco: Pat
     out = ["--out", str(tmp_path / "run"), "--batch", "2", "--steps", "6", "--model", "tiny"]
     assert cli.main(["train", "--data", str(coco), *out, "--strict", *COMMON]) == 2
     assert "5.png" in capsys.readouterr().err
-
-
-def photos(folder: Path, count: int) -> Annotations:
-    """Pictures of one colour each, told apart by it."""
-    images = []
-    for i in range(count):
-        path = folder / f"{i}.png"
-        Image.new("RGB", (64, 64), (20 * i, 20 * i, 20 * i)).save(path)
-        box, label, area = np.array([[0.5, 0.5, 0.5, 0.5]], np.float32), np.zeros(1, np.int64), np.ones(1, np.float32)
-        images.append(AnnotatedImage(path, i, 64, 64, box, label, area, box[:0], label[:0]))
-    return Annotations(tuple(images), ("thing",), (1,))
-
-
-def test_messages_name_a_picture_by_its_file_and_its_id(tmp_path: Path):
-    (photo,) = photos(tmp_path, 1).images
-    assert (photo.name, replace(photo, image_id=139).name) == ("0.png", "0.png (id 139)")
-
-
-def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path: Path):
-    dataset = PhotoDataset(photos(tmp_path, 10), (64, 64), seed=3, epoch_images=10, weak_from=0)
-    names = [name for batch in batches(dataset, 0, 20, batch=2, workers=0) for name in batch.names]
-    assert sorted(names[:10]) == sorted(names[10:]) == [f"{i}.png" for i in range(10)]
-    assert names[:10] != names[10:]
-    again = [name for batch in batches(dataset, 14, 20, batch=2, workers=0) for name in batch.names]
-    assert again == names[14:]
-
-
-def test_the_last_epochs_are_not_augmented(tmp_path: Path):
-    dataset = PhotoDataset(photos(tmp_path, 10), (64, 64), seed=3, epoch_images=10, weak_from=10)
-    made = [sample for sample in map(dataset.__getitem__, range(20)) if isinstance(sample, Sample)]
-    plain = [int(one.name[:-4]) * 20 == int(one.image.max()) == int(one.image.min()) for one in made]
-    assert all(plain[10:])
-    assert not all(plain[:10])
-
-
-def test_a_batch_is_rescaled_by_the_nearest_pixel_and_alike_for_the_same_step():
-    images = torch.arange(64.0).repeat(1, 3, 64, 1)
-    wide = torch.zeros(1, 3, 128, 192)
-    shapes = {tuple(rescaled(wide, 0, step).shape[2:]) for step in range(40)}
-    assert shapes == {(96, 128), (128, 192), (160, 256)}
-    for step in range(10):
-        made = rescaled(images, 0, step)
-        assert torch.equal(made, rescaled(images, 0, step))
-        assert set(made.unique().tolist()) <= set(range(64))
-
-
-def test_tensorboard_gets_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    class Writer(list):
-        def __init__(self, folder: Path, purge_step: int) -> None:
-            super().__init__([(folder.name, purge_step)])
-
-        def add_scalar(self, name: str, value: float, step: int) -> None:
-            self.append((name, value, step))
-
-    module = types.ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = Writer  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    board = open_tensorboard(tmp_path, 4)
-    write_scalars(board, "train", {"loss": 2.0, "AP": None}, 5)
-    assert board == [("tensorboard", 5), ("train/loss", 2.0, 5)]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    assert open_tensorboard(tmp_path, 4) is None

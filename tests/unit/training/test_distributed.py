@@ -16,8 +16,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
-from rtdetr_explained.training.data import Shard
-from rtdetr_explained.training.distributed import ALONE, Processes, joined, mean_over_processes
+from rtdetr_explained.training.distributed import ALONE, joined, mean_over_processes
 from rtdetr_explained.training.loop import train
 from rtdetr_explained.training.run import TrainingStopped
 
@@ -96,12 +95,6 @@ def test_a_killed_process_ends_the_run_with_a_sentence_and_leaves_the_checkpoint
     assert "another process of this run has ended" in error
     assert "with --resume" in error
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] >= 1
-
-
-def test_each_process_takes_its_part_of_every_batch():
-    parts = [list(Shard(4, 15, 4, Processes(rank, 2))) for rank in range(2)]
-    assert parts == [[4, 5, 8, 9], [6, 7, 10, 11]]
-    assert list(Shard(4, 15, 4, ALONE)) == list(range(4, 12))
 
 
 def test_a_process_that_is_alone_needs_nobody():

@@ -12,16 +12,15 @@ import torch
 from tiny_model import TINY
 from torch import Tensor
 
-from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
+from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.training import loop, plot, step
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import ShapesDataset, batches
-from rtdetr_explained.training.log import start_log
 from rtdetr_explained.training.loop import train
 from rtdetr_explained.training.run import Run, TrainingStopped, start_run
-from rtdetr_explained.training.step import summed, train_step
+from rtdetr_explained.training.step import train_step
 from rtdetr_explained.weights.files import load_weights
 
 
@@ -145,13 +144,6 @@ def test_a_picture_of_the_run_is_whole_or_the_one_before(config: TrainConfig, mo
         plot.save_summary(config.out)
     assert (config.out / "summary.svg").read_bytes() == before
     assert not list(config.out.glob("*.part"))
-
-
-def test_half_a_row_that_a_full_disk_left_is_no_row(tmp_path: Path):
-    path, columns = tmp_path / "log.csv", ("step", "loss")
-    path.write_text("step,loss\n1,0.5\n20,0.4\n3")  # of step 31
-    start_log(path, columns, keep_until_step=30)
-    assert path.read_text().split() == ["step,loss", "1,0.5", "20,0.4"]
 
 
 def test_a_checkpoint_tells_what_its_weights_are(config: TrainConfig):
@@ -290,68 +282,3 @@ def test_a_full_disk_stops_with_a_sentence_and_keeps_the_checkpoint(
     with pytest.raises(TrainingStopped, match=r"step 4 could not be written.*No space left"):
         train(config)
     assert loop.load_checkpoint(config.out / "checkpoint.pt")["step"] == 0
-
-
-@pytest.mark.parametrize("writable", [True, False])
-def test_a_long_list_of_images_goes_to_a_file(config: TrainConfig, writable: bool):
-    config = replace(config, batch=12, images=12)
-    run = start_run(config, SHAPE_CLASSES)
-    (batch,) = batches(ShapesDataset((64, 64)), 0, 12, 12, workers=0)
-    with torch.no_grad():
-        run.model.get_parameter("decoder.score_heads.0.bias")[0] = math.nan
-    if writable:
-        config.out.mkdir()
-    with pytest.raises(TrainingStopped) as stopped:
-        train_step(run, batch, config, total_steps=10)
-    named = [name for name in batch.names if name in str(stopped.value)]
-    if writable:
-        assert named == batch.names[:8]
-        assert f"and 4 more (all in {config.out / 'stopped.txt'}): " in str(stopped.value)
-        assert (config.out / "stopped.txt").read_text().splitlines() == batch.names
-    else:
-        assert named == batch.names
-
-
-def test_losses_are_summed_by_kind_and_by_part():
-    terms = {
-        "loss_vfl": 1.0,
-        "loss_bbox_aux_0": 2.0,
-        "loss_bbox_aux_1": 4.0,
-        "loss_giou_enc_0": 8.0,
-        "loss_vfl_dn_1": 16.0,
-    }
-    sums = summed({name: torch.tensor(value) for name, value in terms.items()})
-    assert sums == {"vfl": 17, "bbox": 6, "giou": 8, "last": 1, "aux": 6, "enc": 8, "dn": 16}
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_worker_processes_make_the_scenes_of_their_numbers():
-    dataset = ShapesDataset((64, 96))
-    state = torch.get_rng_state()
-    made = list(batches(dataset, 5, 16, batch=4, workers=1))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert [batch.names[0] for batch in made] == ["scene 1000005", "scene 1000009"]  # three images fill no batch
-    scene = generate_scene(1_000_006, SceneConfig(size=(64, 96)))
-    assert torch.equal(made[0].images[1], torch.from_numpy(scene.image).permute(2, 0, 1))
-    assert torch.equal(made[0].targets[1]["boxes"], torch.from_numpy(scene.boxes))
-    assert torch.equal(made[0].targets[1]["labels"], torch.from_numpy(scene.labels))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"images": -1},
-        {"steps": 5},
-        {"batch": 0},
-        {"images": 3, "batch": 4},
-        {"side": 100},
-        {"lr": 0.0},
-        {"weight_decay": -1.0},
-        {"backbone_lr_factor": -0.1},
-        {"backbone_lr_factor": math.nan},
-        {"flat_fraction": 1.5},
-    ],
-)
-def test_unusable_settings_are_refused(wrong: dict):
-    with pytest.raises(InputError, match=next(iter(wrong))):
-        TrainConfig(out=Path("run"), **{"images": 100, **wrong})

@@ -1,5 +1,6 @@
 """One step of training: what reaches the network, what noise is drawn, and how far the gradients may push."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +17,14 @@ from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.data import Batch, ShapesDataset, batches
 from rtdetr_explained.training.distributed import Processes
-from rtdetr_explained.training.run import Run, start_run
-from rtdetr_explained.training.step import train_step
+from rtdetr_explained.training.run import Run, TrainingStopped, start_run
+from rtdetr_explained.training.step import rescaled, summed, train_step
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     monkeypatch.setitem(CONFIGS, "tiny", TINY)
-    return TrainConfig(out=tmp_path, model="tiny", images=400, batch=4, warmup=0, threads=1, workers=0)
+    return TrainConfig(out=tmp_path / "run", model="tiny", images=400, batch=4, warmup=0, threads=1, workers=0)
 
 
 @pytest.fixture
@@ -135,3 +136,46 @@ def test_a_step_counts_and_moves_weights_and_average(config: TrainConfig, run: R
     moved = run.ema.module.state_dict()[name] - average
     share = 1 - config.ema_decay * (1 - np.exp(-1 / config.ema_warmup))
     torch.testing.assert_close(moved, share * (run.model.state_dict()[name] - before), rtol=1e-3, atol=1e-7)
+
+
+def test_a_batch_is_rescaled_by_the_nearest_pixel_and_alike_for_the_same_step():
+    images = torch.arange(64.0).repeat(1, 3, 64, 1)
+    wide = torch.zeros(1, 3, 128, 192)
+    shapes = {tuple(rescaled(wide, 0, step).shape[2:]) for step in range(40)}
+    assert shapes == {(96, 128), (128, 192), (160, 256)}
+    for step in range(10):
+        made = rescaled(images, 0, step)
+        assert torch.equal(made, rescaled(images, 0, step))
+        assert set(made.unique().tolist()) <= set(range(64))
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_long_list_of_images_goes_to_a_file(config: TrainConfig, writable: bool):
+    config = replace(config, batch=12, images=12)
+    run = start_run(config, SHAPE_CLASSES)
+    (batch,) = batches(ShapesDataset((64, 64)), 0, 12, 12, workers=0)
+    with torch.no_grad():
+        run.model.get_parameter("decoder.score_heads.0.bias")[0] = math.nan
+    if writable:
+        config.out.mkdir()
+    with pytest.raises(TrainingStopped) as stopped:
+        train_step(run, batch, config, total_steps=10)
+    named = [name for name in batch.names if name in str(stopped.value)]
+    if writable:
+        assert named == batch.names[:8]
+        assert f"and 4 more (all in {config.out / 'stopped.txt'}): " in str(stopped.value)
+        assert (config.out / "stopped.txt").read_text().splitlines() == batch.names
+    else:
+        assert named == batch.names
+
+
+def test_losses_are_summed_by_kind_and_by_part():
+    terms = {
+        "loss_vfl": 1.0,
+        "loss_bbox_aux_0": 2.0,
+        "loss_bbox_aux_1": 4.0,
+        "loss_giou_enc_0": 8.0,
+        "loss_vfl_dn_1": 16.0,
+    }
+    sums = summed({name: torch.tensor(value) for name, value in terms.items()})
+    assert sums == {"vfl": 17, "bbox": 6, "giou": 8, "last": 1, "aux": 6, "enc": 8, "dn": 16}
