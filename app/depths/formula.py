@@ -11,8 +11,9 @@ from app.widgets import retrace as further
 from app.widgets.text import plain
 from rtdetr_explained.drawing.text import number
 from rtdetr_explained.formulas import formulas
+from rtdetr_explained.formulas.deformable_attention import value_sites
 from rtdetr_explained.formulas.formula import Formula
-from rtdetr_explained.formulas.sampling import value_sites
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
 
@@ -21,8 +22,7 @@ def show(slug: str, view: Selected, trace: Trace) -> None:
     _controls(slug, view, trace)
     if slug == "deformable_attention":
         trace = further.obtain(view, trace, value_sites(view.layer), "Trace again with what the points read")
-    found = formulas(
-        slug,
+    choice = choose(
         trace,
         query=view.query,
         layer=view.layer,
@@ -32,7 +32,7 @@ def show(slug: str, view: Selected, trace: Trace) -> None:
         cell=view.cell,
         group=view.group,
     )
-    for one in found:
+    for one in formulas(slug, choice):
         with st.container(border=True):
             _draw(one)
 

@@ -1,50 +1,28 @@
 """The formulas of the eight stages with the numbers of one image in them, computed again and compared with its trace.
 
-Sources: RT-DETR (2304.08069), RT-DETRv2 (2407.17140), Deformable DETR (2010.04159), DINO (2203.03605).
+One file a stage, each with `formulas(choice)`. Sources: RT-DETR (2304.08069), RT-DETRv2 (2407.17140), Deformable DETR
+(2010.04159), DINO (2203.03605).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.formulas.formula import Choice, Formula, choose
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.sites import STAGES
 
-# The module that writes a stage's formulas; its function has the name of the stage.
-MODULES = {
-    "overview": "encoder",
-    "backbone": "encoder",
-    "aifi": "encoder",
-    "ccff": "encoder",
-    "query_selection": "queries",
-    "decoder": "queries",
-    "deformable_attention": "sampling",
-    "denoising": "denoising",
-}
+if TYPE_CHECKING:
+    from rtdetr_explained.formulas.formula import Formula
+    from rtdetr_explained.tracing.choice import Choice
 
 
-def formulas(
-    slug: str,
-    trace: Trace,
-    *,
-    query: int = 0,
-    layer: int | None = None,
-    head: int | None = None,
-    level: int | None = None,
-    point: int | None = None,
-    cell: int | None = None,
-    group: int = 0,
-) -> list[Formula]:
+def formulas(slug: str, choice: Choice) -> list[Formula]:
     """The formulas of a stage, in the order of the pass, for what is selected.
 
-    `layer`, `head`, `level`, `point` and `cell` count from 0; None takes the last layer, the head with the greatest
-    weight, all levels, the heaviest point, and the cell under the query. `point` counts over heads, then levels, then
-    points, and gives way to the heaviest where it is not of that head and level; `group` is one of the groups of
-    denoising queries. Raises InputError when there is no such stage, query, layer, head, level, point or cell.
+    Without a head they take the one with the greatest weight; a point gives way to the heaviest where it is not of the
+    head and level that are selected. Raises InputError when there is no such stage.
     """
-    if slug not in MODULES:
-        raise InputError(f"There is no stage {slug!r}; choose one of {', '.join(MODULES)}.")
-    write: Callable[[Choice], list[Formula]] = getattr(import_module(f"{__package__}.{MODULES[slug]}"), slug)
-    return write(choose(trace, query, layer, head, level, point, cell, group))
+    if slug not in STAGES:
+        raise InputError(f"There is no stage {slug!r}; choose one of {', '.join(STAGES)}.")
+    return import_module(f"{__name__}.{slug}").formulas(choice)

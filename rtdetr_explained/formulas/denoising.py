@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtdetr_explained.formulas.formula import Choice, Formula, column, formula, lines, signed, tex
+from rtdetr_explained.formulas.formula import Formula, column, formula, lines, signed, tex
 from rtdetr_explained.illustrations import denoising as figure
+from rtdetr_explained.tracing.choice import Choice
 
 
 class Draws(NamedTuple):
@@ -33,7 +34,7 @@ def draw(seed: int, slots: int, num_classes: int) -> Draws:
     return Draws(chance, label, (word(slots, 4) % 2) * 2.0 - 1, fraction(slots, 4))
 
 
-def denoising(choice: Choice) -> list[Formula]:
+def formulas(choice: Choice) -> list[Formula]:
     """One object of the chosen group; DN-DETR (2203.01305), DINO (2203.03605), section 3.3. Raises InputError."""
     trace, config = choice.trace, choice.config
     data = figure.view(trace, choice.group)

@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.tracing.trace import QueryTrace, Trace
-
 EXACT = 1e-5  # what single precision and another order of the same operations can change, relative to the result
 HALF = 1e-3  # the same where a number was kept in half precision: 11 bits, so 0.0005 of its own size
 ROUNDED = 1e-4  # the same where a number was rounded to four decimals before it was used
@@ -66,64 +63,6 @@ def formula(
     computed, traced = np.atleast_1d(np.asarray(computed, np.float64)), np.atleast_1d(np.asarray(traced, np.float64))
     tolerance = precision * max(1.0, float(np.abs(traced).max()))
     return Formula(title, latex, numbers, tuple(where.items()), computed, traced, source, tolerance, note, defined)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is selected in a trace, checked: None stands for all heads, all levels, and the heaviest point."""
-
-    trace: Trace
-    query: QueryTrace
-    layer: int
-    head: int | None
-    level: int | None
-    point: int | None
-    cell: int
-    group: int
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The model's architecture."""
-        return self.trace.meta["config"]
-
-    def values(self, site: str) -> np.ndarray:
-        """The values of a site in double precision."""
-        return self.trace[site].array.astype(np.float64)
-
-
-def choose(
-    trace: Trace,
-    query: int,
-    layer: int | None,
-    head: int | None,
-    level: int | None,
-    point: int | None,
-    cell: int | None,
-    group: int,
-) -> Choice:
-    """Check what is selected and fill in what is left open; see `formulas`. Raises InputError."""
-    place = trace.query(query)
-    config = trace.meta["config"]
-    heads, points = config["num_heads"], sum(config["num_points"])
-    h, w = trace.map_sizes[-1]
-    if cell is None:
-        cell = cell_below(place.reference_boxes[0], (h, w))
-    return Choice(
-        trace=trace,
-        query=place,
-        layer=check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers),
-        head=None if head is None else check_choice("head", head, heads),
-        level=None if level is None else check_choice("level", level, len(trace.map_sizes)),
-        point=None if point is None else check_choice("point", point, heads * points),
-        cell=check_choice("cell", cell, h * w),
-        group=group,
-    )
-
-
-def cell_below(box: np.ndarray, map_size: tuple[int, int]) -> int:
-    """The cell of a map (h, w), counted row by row, in which the centre of a box (cxcywh in 0..1) lies."""
-    h, w = map_size
-    return min(int(box[1] * h), h - 1) * w + min(int(box[0] * w), w - 1)
 
 
 # ---------------------------------------------------------------- numbers in LaTeX

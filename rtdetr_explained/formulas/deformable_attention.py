@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.formulas.formula import EXACT, Choice, Formula, column, factor, formula, lines, tex
+from rtdetr_explained.formulas.formula import EXACT, Formula, column, factor, formula, lines, tex
 from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, by_weight, looked_at
+from rtdetr_explained.tracing.choice import Choice
 
 HALF_STEP = 2**-11  # relative error of a number that was rounded to half precision
 
 
-def deformable_attention(choice: Choice) -> list[Formula]:
+def formulas(choice: Choice) -> list[Formula]:
     """One point of the selected query; Deformable DETR (2010.04159), eq. 2, and RT-DETRv2 (2407.17140), section 3.1."""
     head, point = chosen_point(choice)
     return [location(choice, head, point), weight(choice, head, point), *reading(choice, head, point)]
@@ -30,7 +31,7 @@ def chosen_point(choice: Choice) -> tuple[int, int]:
 
 def row_of(choice: Choice) -> int:
     """Where the decoder's tensors hold the query, counted from their end: denoising queries come before the others."""
-    return choice.query.index - len(choice.trace.logits)
+    return choice.query - len(choice.trace.logits)
 
 
 def of_query(choice: Choice, site: str) -> np.ndarray:
@@ -45,7 +46,7 @@ def level_of(choice: Choice, point: int) -> int:
 
 def location(choice: Choice, head: int, point: int) -> Formula:
     """Reference point, offset and box size to the place of the point."""
-    layer, query = choice.layer, choice.query
+    layer, query = choice.layer, choice.path
     level = level_of(choice, point)
     n = choice.config["num_points"][level]
     box = query.reference_boxes[layer].astype(np.float64)
@@ -137,13 +138,14 @@ def reading(choice: Choice, head: int, point: int) -> list[Formula]:
                 rf"A_{{{point}}}\, v_0 = {tex(amount)} \cdot {factor(result[0])} = {tex(amount * result[0])}",
             ),
             {
-                "V": f"the map {LEVEL_NAMES[level]} after the value projection of head {head}; zero outside the map",
+                "V": f"the map {LEVEL_NAMES[level]} after the value projection of head {head}"
+                + (", read at the border where a point lies outside" if discrete else "; zero outside the map"),
                 "v": f"what the point reads: {len(result)} numbers, of which the first is written out and all compared",
                 "o_h": "what the head hands on: the sum over all its points; the heads are then joined and projected",
             },
             result,
             of_query(choice, "sampled_values")[head, point],
-            f"{sampled_site}, query {choice.query.index}",
+            f"{sampled_site}, query {choice.query}",
         ),
     ]
 
