@@ -1,6 +1,7 @@
 """Formulas with numbers: what is computed again must be what the trace holds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,13 +71,14 @@ def test_the_point_that_is_selected_is_the_one_shown(trace):
 
 
 def test_formulas_write_about_the_point_that_the_figure_shows(trace):
-    for choice in (
+    chosen: tuple[dict[str, Any], ...] = (
         {"query": 3, "level": 2},
         {"query": 3, "head": 1, "level": 1},
         {"query": 3, "head": 1, "level": 1, "point": 9 + 4},
         {"query": 3, "head": 1, "level": 1, "point": 4},  # of another head
         {"query": 3, "level": 0, "point": 9 + 4},  # of another level
-    ):
+    )
+    for choice in chosen:
         chain = deformable_attention.view(trace, **choice).chain
         title = f"Where point {chain.point} of head {chain.head} on S{chain.level + 3} lies"
         assert formulas("deformable_attention", choose(trace, **choice))[0].title == title
