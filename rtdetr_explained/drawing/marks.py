@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -131,6 +131,7 @@ class Text:
 
 
 Mark = Photo | Heat | Lines | Points | Hits | Bars | Text
+M = TypeVar("M", bound=Mark)
 
 
 def in_theme(mark: Mark, theme: Theme) -> Any:
@@ -184,14 +185,22 @@ class Drawing:
     width: int = 900
     height: int = 560
 
-    def named(self, name: str) -> Mark:
-        """The mark of that name; raises KeyError, naming those there are."""
-        marks = [mark for panel in self.panels for mark in panel.marks]
-        found = next((mark for mark in marks if getattr(mark, "name", "") == name), None)
-        if found is None:
-            names = sorted({getattr(mark, "name", "") for mark in marks} - {""})
-            raise KeyError(f"no mark is named {name!r}; there are {', '.join(names)}")
-        return found
+    @property
+    def marks(self) -> list[Mark]:
+        """All marks, panel by panel."""
+        return [mark for panel in self.panels for mark in panel.marks]
+
+    def of(self, kind: type[M]) -> list[M]:
+        """All marks of a kind, such as `Heat`."""
+        return [mark for mark in self.marks if isinstance(mark, kind)]
+
+    def named(self, name: str) -> Any:
+        """The first mark of that name; raises KeyError, naming those there are."""
+        for mark in self.marks:
+            if getattr(mark, "name", "") == name:
+                return mark
+        names = sorted({getattr(mark, "name", "") for mark in self.marks} - {""})
+        raise KeyError(f"no mark is named {name!r}; there are {', '.join(names)}")
 
 
 @dataclass(frozen=True)
