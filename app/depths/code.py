@@ -15,7 +15,7 @@ def show(slug: str, trace: Trace) -> None:
         "The model's own source as it runs here, read when this tab is opened. A call such as `self.output(x)` of a "
         "tap changes nothing: it names a tensor, so that it can be seen, kept or edited."
     )
-    for listing in source.listings(slug):
+    for listing in source.listings(slug, trace.meta["config"].get("backbone", "resnet_vd")):
         lines = f"{plain(listing.path)}, lines {listing.first_line}–{listing.last_line}"
         st.markdown(f"**{plain(listing.title)}** :gray[{lines}]")
         if sites := listing.sites(trace):

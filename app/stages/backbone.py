@@ -1,4 +1,4 @@
-"""Backbone: the three maps of the image that leave the ResNet."""
+"""Backbone: the three maps of the image that leave it, and what its blocks do."""
 
 import streamlit as st
 
@@ -19,6 +19,7 @@ def see() -> None:
             scale = controls.scale(view, "map")
         data = backbone.view(trace, channel=channel, scale=scale)
         figures.show_module("backbone", backbone, data)
+        st.markdown(f"**This model's backbone is {data.network}.** {backbone.BLOCKS[data.backbone]}")
     with right:
         inspector.show(view, trace)
 

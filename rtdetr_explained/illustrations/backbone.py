@@ -1,4 +1,4 @@
-"""Backbone: the three maps that leave the ResNet, as a whole and channel by channel."""
+"""Backbone: the three maps that leave it, as a whole and channel by channel, and what its blocks do."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 SCALES = ("map", "stage")
 STRONGEST = 6  # single channels shown for each map
 WIDTH, HEADER = 900, 46
+BLOCKS = {
+    "resnet_vd": "It is made of residual blocks: two 3×3 convolutions (from depth 50 on a 1×1 to fewer channels, a "
+    "3×3, a 1×1 back to more) whose result is added to what came in, so that a block only has to learn a change. “vd” is a "
+    "variant of ResNet: three 3×3 convolutions begin it instead of one 7×7, and where a stage halves the map, the "
+    "shortcut takes the mean of 2×2 cells before its 1×1 convolution; a 1×1 with a stride would leave out three cells "
+    "of four.",
+    "efficientnet_lite0": "It is made of inverted residuals: a 1×1 convolution widens the map to six times its "
+    "channels, a 3×3 or 5×5 filters each of them by itself (depthwise), and another 1×1 narrows the map again; the result is "
+    "added to what came in where the shapes agree. Wide inside and narrow between the blocks is the other way round "
+    "than in a ResNet, and cheap, as only the 1×1 convolutions mix channels. The last of them has no activation, the "
+    "others end at 6 (ReLU6). “Lite” leaves out EfficientNet's squeeze-and-excitation.",
+}
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,12 @@ class LevelMap:
 class BackboneView:
     """The maps S3, S4, S5: one `channel` of each, or the root mean square over all channels when it is None.
 
-    With `scale` "map" each map has its own range of colours, with "stage" the three share one.
+    `backbone` is the kind of network, a key of `BLOCKS`, and `network` its name. With `scale` "map" each map has its
+    own range of colours, with "stage" the three share one.
     """
 
+    backbone: str
+    network: str
     photo: Image.Image
     image_size: tuple[int, int]
     input_size: tuple[int, int]
@@ -78,7 +93,12 @@ def view(trace: Trace, channel: int | None = None, scale: str = "map") -> Backbo
         shape = (len(array), *drawn.shape)
         maps = array[strongest].astype(np.float32)
         levels.append(LevelMap(name, stride, shape, drawn, kind, low, high, tuple(strongest.tolist()), maps))
-    return BackboneView(trace.photo, trace.image_size, trace.input_size, channel, scale, tuple(levels))
+    config = trace.meta["config"]
+    backbone = config.get("backbone", "resnet_vd")  # older traces have no such entry
+    network = "EfficientNet-Lite0" if backbone == "efficientnet_lite0" else f"ResNet-{config['depth']}-vd"
+    return BackboneView(
+        backbone, network, trace.photo, trace.image_size, trace.input_size, channel, scale, tuple(levels)
+    )
 
 
 def drawing(view: BackboneView, theme: Theme) -> Drawing:
@@ -175,6 +195,7 @@ def caption(view: BackboneView) -> str:
     else:
         what = f"Channel {view.channel} of each map (channels of different maps have nothing to do with each other)"
     ranges = ", ".join(f"{level.name} {number(level.low)} to {number(level.high)}" for level in view.levels)
+    what = f"Maps of {view.network}. {what}"
     return f"{what}; colours: {ranges}. Below: the {STRONGEST} strongest channels of each map, each in its own range."
 
 

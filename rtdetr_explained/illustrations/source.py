@@ -26,7 +26,7 @@ CODE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("model.postprocess", "postprocess", ""),
     ),
     "backbone": (
-        ("model.backbone", "Backbone.forward", "backbone"),
+        ("model.backbone", "ResNetVd.forward", "backbone"),
         ("model.backbone", "BasicBlock.forward", ""),
         ("model.backbone", "Bottleneck.forward", ""),
         ("model.backbone", "Shortcut", ""),
@@ -68,6 +68,12 @@ CODE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("model.denoising", "blocked_pairs", ""),
     ),
 }
+# The same for a model with the other backbone.
+EFFICIENTNET_CODE = (
+    ("model.backbone_efficientnet", "EfficientNetLite0.forward", "backbone"),
+    ("model.backbone_efficientnet", "InvertedResidual", ""),
+    ("model.backbone_efficientnet", "SameConvNorm", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,12 @@ class Listing:
 
 
 @cache
-def listings(slug: str) -> tuple[Listing, ...]:
-    """The code of a stage in the order of reading. Raises InputError when there is no such stage."""
+def listings(slug: str, backbone: str = "resnet_vd") -> tuple[Listing, ...]:
+    """The code of a stage in the order of reading, of a model with that backbone. InputError for an unknown stage."""
     if slug not in CODE:
         raise InputError(f"There is no stage {slug!r}; choose one of {', '.join(CODE)}.")
-    return tuple(_listing(*entry) for entry in CODE[slug])
+    other = slug == "backbone" and backbone == "efficientnet_lite0"
+    return tuple(_listing(*entry) for entry in (EFFICIENTNET_CODE if other else CODE[slug]))
 
 
 def _listing(module_name: str, name: str, place: str) -> Listing:

@@ -5,11 +5,9 @@ Source: rtdetrv2_pytorch/src/nn/backbone/presnet.py.
 
 from torch import Tensor, nn
 
-from rtdetr_explained.model.config import ModelConfig
+from rtdetr_explained.model.config import BLOCKS_PER_STAGE, ModelConfig
 from rtdetr_explained.model.layers import ConvNorm, FrozenBatchNorm2d
 from rtdetr_explained.model.tap import Tap
-
-BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 class Shortcut(nn.Module):

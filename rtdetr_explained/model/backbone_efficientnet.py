@@ -8,18 +8,10 @@ table are gathered into the four between which the map shrinks, so that both bac
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtdetr_explained.model.config import ModelConfig
+from rtdetr_explained.model.config import LITE_STAGES, LITE_STEM, ModelConfig
 from rtdetr_explained.model.layers import ConvNorm
 from rtdetr_explained.model.tap import Tap
 
-STEM_CHANNELS = 32
-# Per stage S2 to S5, its runs of equal blocks: kernel, stride of the first, expansion, channels, how many.
-STAGES = (
-    ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2)),
-    ((5, 2, 6, 40, 2),),
-    ((3, 2, 6, 80, 3), (5, 1, 6, 112, 3)),
-    ((5, 2, 6, 192, 4), (3, 1, 6, 320, 1)),
-)
 NORM_EPS = 1e-3
 
 
@@ -70,9 +62,9 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.stem = SameConvNorm(3, STEM_CHANNELS, 3, 2)
-        stages, in_channels = [], STEM_CHANNELS
-        for runs in STAGES:
+        self.stem = SameConvNorm(3, LITE_STEM, 3, 2)
+        stages, in_channels = [], LITE_STEM
+        for runs in LITE_STAGES:
             blocks = []
             for kernel_size, first_stride, expansion, channels, num_blocks in runs:
                 for b in range(num_blocks):

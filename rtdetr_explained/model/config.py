@@ -9,6 +9,17 @@ from dataclasses import dataclass, replace
 from rtdetr_explained.model.class_names import COCO_CLASSES, SHAPE_CLASSES, VOC_CLASSES
 
 LEVEL_STRIDES = (8, 16, 32)  # S3, S4, S5
+# Backbone "resnet_vd": blocks of the four stages, by depth.
+BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+# Backbone "efficientnet_lite0": channels that leave the stem, and of each of the stages S2 to S5 its runs of equal
+# blocks: kernel, stride of the first, expansion, channels, how many.
+LITE_STEM = 32
+LITE_STAGES = (
+    ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2)),
+    ((5, 2, 6, 40, 2),),
+    ((3, 2, 6, 80, 3), (5, 1, 6, 112, 3)),
+    ((5, 2, 6, 192, 4), (3, 1, 6, 320, 1)),
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class ModelConfig:
     def backbone_channels(self) -> tuple[int, int, int]:
         """Channels of S3, S4 and S5."""
         if self.backbone == "efficientnet_lite0":
-            return (40, 112, 320)
+            return tuple(runs[-1][3] for runs in LITE_STAGES[1:])  # type: ignore[return-value]
         expansion = 4 if self.depth >= 50 else 1
         return (self.width * 2 * expansion, self.width * 4 * expansion, self.width * 8 * expansion)
 

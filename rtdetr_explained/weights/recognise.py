@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.model.backbone import BLOCKS_PER_STAGE
 from rtdetr_explained.model.class_names import COCO_CLASSES
-from rtdetr_explained.model.config import CONFIGS, LEVEL_STRIDES, ModelConfig
+from rtdetr_explained.model.config import BLOCKS_PER_STAGE, CONFIGS, LEVEL_STRIDES, ModelConfig
 
 Layout = Literal["rtdetr-explained", "official", "transformers"]
 

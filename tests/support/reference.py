@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
 
-from rtdetr_explained.model.backbone import BLOCKS_PER_STAGE
-from rtdetr_explained.model.config import CONFIGS, ModelConfig
+from rtdetr_explained.model.config import BLOCKS_PER_STAGE, CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.weights import keys
 

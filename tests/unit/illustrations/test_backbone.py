@@ -1,5 +1,7 @@
 """The backbone's figure: the trace's maps at their true grids."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from figure_checks import check_twins, plotly_maps, plotly_trace
@@ -75,3 +77,14 @@ def test_words_and_table(trace: Trace) -> None:
     row, column = np.unravel_index(view.levels[0].values.argmax(), view.levels[0].values.shape)
     assert f"row {row}, column {column}" in backbone.alt_text(view)
     assert backbone.table(view)["channels"] == [16, 32, 64]
+
+
+def test_the_caption_names_the_network_that_runs(trace: Trace) -> None:
+    assert backbone.caption(backbone.view(trace)).startswith("Maps of ResNet-18-vd. ")
+    config = trace.meta["config"]
+    lite = replace(trace, meta=trace.meta | {"config": config | {"backbone": "efficientnet_lite0"}})
+    view = backbone.view(lite)
+    assert backbone.caption(view).startswith("Maps of EfficientNet-Lite0. ")
+    assert "inverted residuals" in backbone.BLOCKS[view.backbone]
+    older = replace(trace, meta=trace.meta | {"config": {k: v for k, v in config.items() if k != "backbone"}})
+    assert backbone.view(older).network == "ResNet-18-vd"

@@ -42,6 +42,17 @@ def test_a_stages_code_names_its_tensors_in_order(trace):
     assert any(fnmatchcase("decoder.layers.1.boxes", call) for call in listings("decoder")[0].calls)
 
 
+def test_the_backbone_shown_is_the_one_that_runs():
+    resnet = {listing.title for listing in listings("backbone")}
+    lite = {listing.title for listing in listings("backbone", "efficientnet_lite0")}
+    assert "ResNetVd.forward" in resnet
+    assert {"EfficientNetLite0.forward", "InvertedResidual"} < lite
+    assert not resnet & lite
+    assert listings("ccff", "efficientnet_lite0") == listings("ccff")
+    named = [call.rsplit(".", 1)[1] for call in listings("backbone", "efficientnet_lite0")[0].calls]
+    assert [name for name in named if name != "stem"] == ["stem_map", "s2", "s3", "s4", "s5"]
+
+
 def test_an_unknown_stage_is_said():
     with pytest.raises(InputError, match="no stage 'neck'"):
         listings("neck")
