@@ -28,15 +28,15 @@ STRONGEST = 6  # single channels shown for each map
 WIDTH, HEADER = 900, 46
 BLOCKS = {
     "resnet_vd": "It is made of residual blocks: two 3×3 convolutions (from depth 50 on a 1×1 to fewer channels, a "
-    "3×3, a 1×1 back to more) whose result is added to what came in, so that a block only has to learn a change. “vd” is a "
-    "variant of ResNet: three 3×3 convolutions begin it instead of one 7×7, and where a stage halves the map, the "
+    "3×3, a 1×1 back to more) whose result is added to what came in, so that a block only has to learn a change. “vd” "
+    "is a variant of ResNet: three 3×3 convolutions begin it instead of one 7×7, and where a stage halves the map, the "
     "shortcut takes the mean of 2×2 cells before its 1×1 convolution; a 1×1 with a stride would leave out three cells "
     "of four.",
     "efficientnet_lite0": "It is made of inverted residuals: a 1×1 convolution widens the map to six times its "
-    "channels, a 3×3 or 5×5 filters each of them by itself (depthwise), and another 1×1 narrows the map again; the result is "
-    "added to what came in where the shapes agree. Wide inside and narrow between the blocks is the other way round "
-    "than in a ResNet, and cheap, as only the 1×1 convolutions mix channels. The last of them has no activation, the "
-    "others end at 6 (ReLU6). “Lite” leaves out EfficientNet's squeeze-and-excitation.",
+    "channels, a 3×3 or 5×5 filters each of them by itself (depthwise), and another 1×1 narrows the map again; the "
+    "result is added to what came in where the shapes agree. Wide inside and narrow between the blocks is the other "
+    "way round than in a ResNet, and cheap, as only the 1×1 convolutions mix channels. The last of them has no "
+    "activation, the others end at 6 (ReLU6). “Lite” leaves out EfficientNet's squeeze-and-excitation.",
 }
 
 
