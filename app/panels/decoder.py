@@ -10,24 +10,23 @@ from app.session.state import Selected
 from app.widgets import figures
 from app.widgets.tables import ROW_PX, picked
 from app.widgets.text import plain
-from rtdetr_explained.illustrations.decoder import duplicates as decoder_duplicates
+from rtdetr_explained.illustrations.decoder import duplicates, duplicates_figure
 from rtdetr_explained.illustrations.decoder.duplicates import Duplicates
 from rtdetr_explained.tracing import edits
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.trace import Trace
 
 
-def of(view: Selected, trace: Trace) -> Duplicates:
+def of(choice: Choice) -> Duplicates:
     """The queries that end where the selected one ends."""
-    return decoder_duplicates.view(
-        trace, view.query, layer=view.layer, head=view.head, compare=view.compare, threshold=view.threshold
-    )
+    return duplicates.view(choice)
 
 
 def show_figure(group: Duplicates) -> None:
     """Their boxes, their scores and whom they listen to."""
     st.markdown("#### Queries that end on the same object")
-    st.caption(decoder_duplicates.SENTENCE)
-    figures.show_module("decoder_duplicates", decoder_duplicates, group, selects="query")
+    st.caption(duplicates.SENTENCE)
+    figures.show("decoder_duplicates", duplicates_figure.picture(group), selects="query")
 
 
 def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
@@ -87,10 +86,9 @@ def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:
     if not wanted:
         st.caption("Attention tells who listens to whom, not what it does. Taking the winner out measures that.")
         return
-    removal = decoder_duplicates.removal(
-        group, trace, models.rerun_of(view, trace, (edits.drop_query(query=group.winner),))
-    )
-    before, after, change = decoder_duplicates.thousandths(removal)
+    without = models.rerun_of(view, trace, (edits.drop_query(query=group.winner),))
+    removal = duplicates.removal(group, trace, without)
+    before, after, change = duplicates.thousandths(removal)
     st.dataframe(
         pd.DataFrame({"query": removal.members, "before": before, "after": after, "change": change}),
         hide_index=True,
@@ -105,4 +103,4 @@ def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:
             "change": st.column_config.NumberColumn("Change", format="%+.3f"),
         },
     )
-    st.caption(plain(decoder_duplicates.removal_words(removal)))
+    st.caption(plain(duplicates.removal_words(removal)))

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.session import state
+from app.session.choice import choice_of
 from app.session.state import Selected
 from app.widgets import controls, units
 from app.widgets.text import plain
@@ -24,7 +25,7 @@ def show(view: Selected, trace: Trace) -> None:
         controls.compare(view, trace)
     _jump(view, trace)
     queries = [view.query] if view.compare is None else [view.query, view.compare]
-    shown = [query_facts.view(trace, query, view.unit) for query in queries]
+    shown = [query_facts.view(choice_of(view, trace, query=query)) for query in queries]
     if view.compare is not None:
         _pair(view)
     controls.unit(view, where="inspector")

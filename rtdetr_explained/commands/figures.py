@@ -58,17 +58,22 @@ def run(options: argparse.Namespace) -> int:
 
 def draw_all(trace: "Trace", denoising: "Trace", query: int, theme: Theme) -> "dict[str, Figure]":
     """The eight matplotlib figures by slug, following one query."""
-    from rtdetr_explained.illustrations import ILLUSTRATIONS
+    from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
+    from rtdetr_explained.illustrations import ILLUSTRATIONS, PICTURES, picture
+    from rtdetr_explained.tracing.choice import choose
 
     chosen = {
         "overview": {"query": query},
         "aifi": {"query": query},
         "query_selection": {"query": query},
-        "decoder": {"query": query},
         "deformable_attention": {"query": query},
     }
     figures = {}
     for slug, module in ILLUSTRATIONS.items():
+        if slug in PICTURES:
+            choice = choose(denoising) if slug == "denoising" else choose(trace, query=query)
+            figures[slug] = to_matplotlib(picture(slug, choice).drawing, theme)
+            continue
         view = module.view(denoising if slug == "denoising" else trace, **chosen.get(slug, {}))
         figures[slug] = module.matplotlib_figure(view, theme)
     return figures

@@ -1,24 +1,34 @@
-"""The eight illustrations: a trace becomes view data, and view data become a plotly and a matplotlib figure.
+"""The eight illustrations, a room for each stage: what is chosen in a trace becomes numbers, and numbers a picture."""
 
-Every module in `ILLUSTRATIONS` (slug to module, in the order of the stages) has `view(trace, ...)` and, for what `view`
-returns, `plotly_figure`, `matplotlib_figure` (each with a theme), `caption`, `alt_text` and `table`.
-"""
+from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtdetr_explained.tracing.sites import STAGES
 
+if TYPE_CHECKING:
+    from rtdetr_explained.drawing.marks import Picture
+    from rtdetr_explained.tracing.choice import Choice
+
 ILLUSTRATIONS: dict[str, ModuleType]
-__all__ = ["ILLUSTRATIONS"]
+__all__ = ["ILLUSTRATIONS", "picture"]
+ROOMS = ("query_selection", "decoder", "deformable_attention")  # with a file for the numbers and one for the figure
+PICTURES = ("decoder",)  # those that are no longer modules with five functions
+
+
+def picture(slug: str, choice: Choice) -> Picture:
+    """The illustration of a stage; that of denoising is drawn from a trace with denoising queries."""
+    room = f"{__name__}.{slug}"
+    numbers, figure = (f"{room}.view", f"{room}.figure") if slug in ROOMS else (room, room)
+    return import_module(figure).picture(import_module(numbers).view(choice))
 
 
 def __getattr__(name: str) -> Any:
     # On first use, so that whoever only wants a colour does not wait for plotly and matplotlib.
     if name != "ILLUSTRATIONS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    rooms = {"query_selection", "decoder", "deformable_attention"}
-    modules = {slug: f"{__name__}.{slug}.view" if slug in rooms else f"{__name__}.{slug}" for slug in STAGES}
+    modules = {slug: f"{__name__}.{slug}.view" if slug in ROOMS else f"{__name__}.{slug}" for slug in STAGES}
     globals()[name] = {slug: import_module(module) for slug, module in modules.items()}
     return globals()[name]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.choice import Choice, Unit
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class QueryFacts:
     """
 
     index: int
-    unit: str
+    unit: Unit
     name: str
     score: float
     center: tuple[float, float]
@@ -41,29 +41,29 @@ class QueryFacts:
     layers: tuple[LayerFacts, ...]
 
 
-def view(trace: Trace, query: int, unit: str = "px") -> QueryFacts:
-    """Read them from the trace; raises InputError when there is no such query."""
-    found = trace.query(query)
-    scale = trace.image_size if unit == "px" else (1, 1)
-    cx, cy, w, h = (found.box * np.tile(scale, 2)).tolist()
-    moves = np.linalg.norm(np.diff(found.reference_boxes[:, :2] * scale, axis=0), axis=1).tolist()
-    best = found.layer_scores.argmax(axis=1)
+def view(choice: Choice) -> QueryFacts:
+    """Read them from the trace."""
+    trace, path = choice.trace, choice.path
+    scale = trace.image_size if choice.unit == "px" else (1, 1)
+    cx, cy, w, h = (path.box * np.tile(scale, 2)).tolist()
+    moves = np.linalg.norm(np.diff(path.reference_boxes[:, :2] * scale, axis=0), axis=1).tolist()
+    best = path.layer_scores.argmax(axis=1)
     layers = tuple(
-        LayerFacts(layer, trace.class_names[best[layer]], float(found.layer_scores[layer, best[layer]]), moved)
+        LayerFacts(layer, trace.class_names[best[layer]], float(path.layer_scores[layer, best[layer]]), moved)
         for layer, moved in enumerate(moves)
     )
-    _, columns = trace.map_sizes[found.level]
+    _, columns = trace.map_sizes[path.level]
     return QueryFacts(
-        index=found.index,
-        unit=unit,
-        name=trace.class_names[found.label],
-        score=found.score,
+        index=path.index,
+        unit=choice.unit,
+        name=trace.class_names[path.label],
+        score=path.score,
         center=(cx, cy),
         size=(w, h),
-        level=LEVEL_NAMES[found.level],
+        level=LEVEL_NAMES[path.level],
         stride=round(trace.input_size[1] / columns),
-        row=found.row,
-        col=found.col,
-        token=found.token,
+        row=path.row,
+        col=path.col,
+        token=path.token,
         layers=layers,
     )

@@ -13,6 +13,7 @@ from app.components.refinement import payload as decoder_payload
 from app.session import models, state
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations.decoder import duplicates as decoder_duplicates
+from rtdetr_explained.tracing.choice import choose
 
 FEW = "scene-3-few"  # its star is found by one query and overlapped by several others
 
@@ -25,7 +26,7 @@ def trace_of(at):
 def star(at) -> decoder_duplicates.Duplicates:
     """The queries that end on the object of the best query of the scene."""
     trace = trace_of(at)
-    return decoder_duplicates.view(trace, int(trace.scores.argmax()))
+    return decoder_duplicates.view(choose(trace))
 
 
 def charts(at) -> list[str]:

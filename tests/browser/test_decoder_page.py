@@ -12,6 +12,7 @@ import rtdetr_explained as rx
 from app.session import images
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.illustrations.decoder.trajectory import step_boxes
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
 SCENE = "scene-8"
@@ -32,7 +33,7 @@ def trace() -> Trace:
 @pytest.fixture(scope="module")
 def boxes(trace: Trace) -> np.ndarray:
     """The boxes at every step, x0 y0 x1 y1 in pixels."""
-    return cxcywh_to_xyxy_px(step_boxes(trace), trace.image_size)
+    return cxcywh_to_xyxy_px(step_boxes(choose(trace)), trace.image_size)
 
 
 @pytest.fixture

@@ -55,9 +55,6 @@ EXCEPTIONS = {  # modules that still break a rule
     "illustrations.aifi",
     "illustrations.backbone",
     "illustrations.ccff",
-    "illustrations.decoder.duplicates",
-    "illustrations.decoder.updates",
-    "illustrations.decoder.view",
     "illustrations.deformable_attention.cells",
     "illustrations.deformable_attention.discrete",
     "illustrations.deformable_attention.effect",
@@ -71,8 +68,6 @@ EXCEPTIONS = {  # modules that still break a rule
     "illustrations.tensors",
 }
 CIRCLE_EXCEPTIONS = {  # as above: modules that import one another
-    "illustrations.decoder.duplicates",
-    "illustrations.decoder.view",
     "illustrations.deformable_attention.effect",
     "illustrations.deformable_attention.view",
     "illustrations.denoising",

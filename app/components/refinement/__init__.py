@@ -13,8 +13,7 @@ import streamlit as st
 from app.components import bundle
 from app.components.refinement import payload
 from app.session import state
-from app.session.state import Selected
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.choice import Choice
 
 KEY = "refinement"
 FIELDS = ("query", "compare", "layer")
@@ -22,18 +21,9 @@ FIELDS = ("query", "compare", "layer")
 _mount = bundle.mount("rtdetr_explained_refinement", Path(__file__).parent / "refinement.js")
 
 
-def show(view: Selected, trace: Trace) -> None:
+def show(choice: Choice) -> None:
     """The figure with its controls; clicks and the layer it rests on change the view."""
-    packed = payload.pack(
-        trace,
-        view.query,
-        compare=view.compare,
-        layer=view.layer,
-        head=view.head,
-        threshold=view.threshold,
-        unit=view.unit,
-    )
-    _mount(key=KEY, data=packed, on_pick_change=_picked)
+    _mount(key=KEY, data=payload.pack(choice), on_pick_change=_picked)
 
 
 def _picked() -> None:

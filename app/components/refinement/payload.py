@@ -5,6 +5,7 @@ Section "photo" is a JPEG, all others are little-endian float32.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,39 +16,28 @@ from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELE
 from rtdetr_explained.drawing.layout import region_around
 from rtdetr_explained.drawing.photo import photo_jpeg
 from rtdetr_explained.illustrations import query_facts
-from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder.duplicates import ending_together
 from rtdetr_explained.illustrations.decoder.trajectory import derived_steps, step_boxes, step_scores, trajectory
 from rtdetr_explained.illustrations.decoder.view import LINKS, attention_of
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.choice import Choice
 
 GROUND_PX = 720  # longest side of the photo
 
 
-def pack(
-    trace: Trace,
-    query: int,
-    compare: int | None = None,
-    layer: int | None = None,
-    head: int | None = None,
-    threshold: float = 0.5,
-    unit: str = "px",
-) -> bytes:
+def pack(choice: Choice) -> bytes:
     """Boxes and scores of all queries at every step, and whom the selected one listens to in every layer.
 
     Sections: "boxes" (L+1, Q, 4) as x0 y0 x1 y1 in pixels, "scores" (L+1, Q) of the class each query ends as,
-    "attention" (L, Q) from the selected query, by `head` or as the mean of all. How far the chosen ones moved is in
-    pixels of the photo where `unit` is "px", else in 0..1 of its width and height. Raises InputError when a query,
-    layer or head does not exist.
+    "attention" (L, Q) from the selected query, by the chosen head or as the mean of all. How far the chosen ones moved
+    is in pixels of the photo where the unit is "px", else in 0..1 of its width and height.
     """
-    layer = check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers)
-    boxes = cxcywh_to_xyxy_px(step_boxes(trace), trace.image_size)
-    attention = np.stack([attention_of(trace, i, query, head) for i in range(trace.num_layers)])
-    chosen = [_described(trace, q, unit) for q in (query, compare) if q is not None]
-    shown = np.concatenate([boxes[:, q] for q in (query, compare) if q is not None])
+    trace = choice.trace
+    boxes = cxcywh_to_xyxy_px(step_boxes(choice), trace.image_size)
+    attention = np.stack([attention_of(choice, i) for i in range(trace.num_layers)])
+    queries = [q for q in (choice.query, choice.compare) if q is not None]
     sections = {
         "boxes": boxes.astype("<f4").tobytes(),
-        "scores": step_scores(trace).astype("<f4").tobytes(),
+        "scores": step_scores(choice).astype("<f4").tobytes(),
         "attention": attention.astype("<f4").tobytes(),
         "photo": photo_jpeg(trace.photo, GROUND_PX),
     }
@@ -55,31 +45,31 @@ def pack(
         "size": trace.image_size,
         "layers": trace.num_layers,
         "queries": len(trace.logits),
-        "step": layer + 1,
-        "query": query,
-        "compare": compare,
-        "threshold": threshold,
-        "unit": unit,
-        "heads": f"mean of {trace.meta['config']['num_heads']} heads" if head is None else f"head {head}",
+        "step": choice.layer + 1,
+        "query": choice.query,
+        "compare": choice.compare,
+        "threshold": choice.threshold,
+        "unit": choice.unit,
+        "heads": f"mean of {choice.config['num_heads']} heads" if choice.head is None else f"head {choice.head}",
         "links": LINKS,
         "names": trace.class_names,
         "labels": trace.labels.tolist(),
-        "duplicates": [q for q in ending_together(trace, query)[0].tolist() if q != query],
+        "duplicates": [q for q in ending_together(trace, choice.query)[0].tolist() if q != choice.query],
         "derived": derived_steps(trace).tolist(),
-        "chosen": chosen,
-        "region": region_around(shown, trace.image_size),
+        "chosen": [described(replace(choice, query=query)) for query in queries],
+        "region": region_around(np.concatenate(boxes[:, queries]), trace.image_size),
         "colors": {"selected": SELECTED, "compared": COMPARED, "photo": ON_PHOTO, "halo": PHOTO_HALO},
     }
     return payload.pack(header, sections)
 
 
-def _described(trace: Trace, query: int, unit: str) -> dict[str, Any]:
+def described(choice: Choice) -> dict[str, Any]:
     """What is said of one query at each step."""
-    path = trajectory(trace, query)
+    path = trajectory(choice)
     return {
-        "query": query,
+        "query": choice.query,
         "bestNames": path.best_names,
         "best": np.round(path.best_scores.astype(float), 4).tolist(),
-        "moved": [round(layer.moved, 5) for layer in query_facts.view(trace, query, unit).layers],
+        "moved": [round(layer.moved, 5) for layer in query_facts.view(choice).layers],
         "growth": np.round(path.growth, 4).tolist(),
     }

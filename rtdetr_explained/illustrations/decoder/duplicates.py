@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
-from rtdetr_explained.drawing.colors import Theme
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.illustrations.decoder.duplicates_figure import drawing
 from rtdetr_explained.illustrations.decoder.trajectory import derived_steps, step_boxes, step_scores
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.trace import Trace, sigmoid
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SENTENCE = (
     "RT-DETR has no step that removes duplicates afterwards: one query of each object must come out with a high score "
@@ -34,7 +25,7 @@ class Duplicates:
 
     They end with the class of `query` (which is one of them) in boxes whose IoU with its box, `iou` (n,), is at least
     `LEAST_IOU`. `boxes_px` (L+1, n, 4) are x0 y0 x1 y1, the first ones and those after each layer; `scores` (L+1, n)
-    the probability of the class; `derived` (L+1,) which of them the model does not compute itself. `to_winner` (L, n)
+    those of the class; `derived` (L+1,) which of them the model does not compute itself. `to_winner` (L, n)
     is the self-attention that each of them gives the winner in each layer, by `head` or as the mean of all heads, and
     `from_winner` (L, n) what the winner gives each; the winner's own entry is what it gives itself. `even` is the
     share that every query would get if attention were spread evenly.
@@ -79,46 +70,33 @@ class Removal:
     elsewhere_p95: float
 
 
-def view(
-    trace: Trace,
-    query: int,
-    layer: int | None = None,
-    head: int | None = None,
-    compare: int | None = None,
-    threshold: float = 0.5,
-) -> Duplicates:
-    """The queries that end where this one ends. Raises InputError when a query, layer or head does not exist."""
-    count = len(trace.logits)
-    for chosen in (query, compare):
-        if chosen is not None:
-            check_choice("query", chosen, count)
-    layer = check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers)
-    if head is not None:
-        check_choice("head", head, trace.meta["config"]["num_heads"])
-    members, overlap = ending_together(trace, query)
+def view(choice: Choice) -> Duplicates:
+    """The queries that end where the chosen one ends."""
+    trace, head = choice.trace, choice.head
+    members, overlap = ending_together(trace, choice.query)
     to_winner, from_winner = [], []
     for i in range(trace.num_layers):
-        weights = trace[f"decoder.layers.{i}.self_attn.weights"].array[:, -count:, -count:]  # H Q Q
+        weights = choice.rows(f"decoder.layers.{i}.self_attn.weights")  # H Q Q
         weights = weights if head is None else weights[head : head + 1]
         to_winner.append(weights[:, members, members[0]].astype(np.float32).mean(0))
         from_winner.append(weights[:, members[0], members].astype(np.float32).mean(0))
     return Duplicates(
         photo=trace.photo,
         image_size=trace.image_size,
-        query=query,
-        compare=compare,
-        layer=layer,
+        query=choice.query,
+        compare=choice.compare,
+        layer=choice.layer,
         head=head,
-        name=trace.class_names[trace.labels[query]],
-        threshold=threshold,
+        name=trace.class_names[trace.labels[choice.query]],
+        threshold=choice.threshold,
         members=members,
         iou=overlap,
-        boxes_px=cxcywh_to_xyxy_px(step_boxes(trace)[:, members], trace.image_size),
-        scores=step_scores(trace)[:, members],
+        boxes_px=cxcywh_to_xyxy_px(step_boxes(choice)[:, members], trace.image_size),
+        scores=step_scores(choice)[:, members],
         derived=derived_steps(trace),
         to_winner=np.stack(to_winner),
         from_winner=np.stack(from_winner),
-        even=1 / count,
+        even=1 / len(trace.logits),
     )
 
 
@@ -151,33 +129,10 @@ def removal(group: Duplicates, trace: Trace, without: Trace) -> Removal:
     )
 
 
-def plotly_figure(view: Duplicates, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: Duplicates, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
-
-
-def caption(view: Duplicates) -> str:
-    """Sentences that say what is seen."""
-    if len(view.members) == 1:
-        return (
-            f"No other query ends as “{view.name}” in a box that overlaps that of query {view.query} by an IoU of at "
-            f"least {LEAST_IOU}."
-        )
-    count, given = len(view.members) - 1, np.median(view.to_winner[:, 1:], axis=1)
-    found = int((view.scores[-1, 1:] > view.threshold).sum()) or "none"
-    who = "one other query ends" if count == 1 else f"{count} other queries end"
-    paid = ", ".join(f"{share:.1%}" for share in given)
-    heads = "mean of all heads" if view.head is None else f"head {view.head}"
-    return (
-        f"Query {view.winner} ends as “{view.name}” with {view.scores[-1, 0]:.2f}; {who} on the same object, {found} "
-        f"of them above {view.threshold:.2f}. Layer by layer, such a duplicate gives the winner {paid} of its "
-        f"self-attention (median; {heads}); an even share would be {view.even:.1%}."
-    )
+def thousandths(removal: Removal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores before and after with three decimals, and their difference, so that what is written adds up."""
+    before, after = (scores.astype(float).round(3) for scores in (removal.before, removal.after))
+    return before, after, (after - before).round(3) + 0.0  # no minus before a zero
 
 
 def removal_words(removal: Removal) -> str:
@@ -194,33 +149,3 @@ def removal_words(removal: Removal) -> str:
         f"Without query {removal.dropped}, the best of its duplicates is query {removal.members[best]} with "
         f"{after[best]:.3f} ({change[best]:+.3f}).{control}".replace("-", "−")
     )
-
-
-def thousandths(removal: Removal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores before and after with three decimals, and their difference, so that what is written adds up."""
-    before, after = (scores.astype(float).round(3) for scores in (removal.before, removal.after))
-    return before, after, (after - before).round(3) + 0.0  # no minus before a zero
-
-
-def alt_text(view: Duplicates) -> str:
-    """The figure in words."""
-    return (
-        "The part of the photo with the boxes of all queries that end there; their scores by layer; the share of "
-        "self-attention that each gives to the winner by layer. " + caption(view)
-    )
-
-
-def table(view: Duplicates) -> dict[str, list]:
-    """A row for each query: overlap, scores by layer, and the attention between it and the winner by layer."""
-    columns: dict[str, list] = {
-        "query": view.members.tolist(),
-        "IoU": [round(float(value), 2) for value in view.iou],
-    }
-    last = len(view.scores) - 1
-    for step, scores in enumerate(view.scores):
-        name = "first score" if step == 0 else f"score after {step}" + (" (derived)" if step < last else "")
-        columns[name] = [round(float(score), 3) for score in scores]
-    for layer, (to, back) in enumerate(zip(view.to_winner, view.from_winner, strict=True), start=1):
-        columns[f"gives winner, layer {layer}"] = [round(float(share), 4) for share in to]
-        columns[f"winner gives, layer {layer}"] = [round(float(share), 4) for share in back]
-    return columns

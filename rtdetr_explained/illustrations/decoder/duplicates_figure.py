@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, Theme, palette
-from rtdetr_explained.drawing.layout import box_outline, photo_part, region_around
-from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.colors import BACKGROUND, COMPARED, GREY, MUTED, ON_PHOTO, PHOTO_HALO, SELECTED, TEXT
+from rtdetr_explained.drawing.layout import outline, photo_panel, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Photo, Picture, Points, Text
 from rtdetr_explained.drawing.photo import soft_photo
-
-if TYPE_CHECKING:
-    from rtdetr_explained.illustrations.decoder.duplicates import Duplicates
+from rtdetr_explained.illustrations.decoder.duplicates import LEAST_IOU, Duplicates
 
 HEIGHT = 340
 TOP, FOOT = 46, 44  # pixels above and below the panels
 MOST_NAMED = 6  # lines that get a name at their end
 
 
-def drawing(view: Duplicates, theme: Theme) -> Drawing:
+def picture(view: Duplicates) -> Picture:
     """Three panels, side by side."""
-    colors = palette(theme)
-    return Drawing([boxes(view), scores(view, colors), attention(view, colors)], height=HEIGHT)
+    alt_text = (
+        "The part of the photo with the boxes of all queries that end there; their scores by layer; the share of "
+        "self-attention that each gives to the winner by layer. " + caption(view)
+    )
+    panels = [boxes(view), scores(view), attention(view)]
+    return Picture(Drawing(panels, height=HEIGHT), caption(view), alt_text, table(view))
 
 
 def boxes(view: Duplicates) -> Panel:
@@ -40,37 +40,34 @@ def boxes(view: Duplicates) -> Panel:
         strength = share / strongest
         marks.append(Lines(x, y, ON_PHOTO, 0.8 + 3 * strength, alpha=0.35 + 0.6 * strength, name=f"link {i}"))
     for i in range(len(view.members) - 1, -1, -1):
-        x, y = box_outline(final[i])
         width = 2.5 if i == 0 or color_of(view, i) else 1.2
         marks.append(
-            Lines(
-                x, y, color_of(view, i) or ON_PHOTO, width, "solid" if i == 0 else "dash", 1 if width > 2 else 0.75,
-                halo=width > 2, hover=[words_of(view, i)] * len(x), name=f"box of {view.members[i]}",
+            outline(
+                final[i], color_of(view, i) or ON_PHOTO, width, "solid" if i == 0 else "dash", 1 if width > 2 else 0.75,
+                halo=width > 2, hover=words_of(view, i), name=f"box of {view.members[i]}",
             )
         )  # fmt: skip
     hover = [words_of(view, i) for i in range(len(view.members))]
     size = np.where(np.arange(len(view.members)) == 0, 11.0, 7.0)
     x, y = points.T
     marks.append(Points(x, y, ON_PHOTO, size, edge=PHOTO_HALO, hover=hover, ids=view.members, name="reference points"))
-    return Panel(
+    return photo_panel(
         (0.005, TOP, 0.30, HEIGHT - 8),
-        Axis((region[0], region[2])),
-        Axis((region[3], region[1])),
+        region,
         marks,
         title="Where they end",
         subtitle=f"solid: the winner; links: layer {view.layer + 1}",
-        ratio=1,
     )
 
 
-def scores(view: Duplicates, colors: Palette) -> Panel:
+def scores(view: Duplicates) -> Panel:
     """The score of the class after each step, a line for each query."""
     last = len(view.scores) - 1
     hollow = [step for step in range(last + 1) if view.derived[step]]
-    marks = curves(view, view.scores, np.arange(last + 1), colors, hollow, "score", first=0)
+    marks = curves(view, view.scores, np.arange(last + 1), hollow, "score", first=0)
     marks.append(
         Lines(
-            np.array([-0.2, last + 0.2]), np.repeat(view.threshold, 2), colors.muted, 1, "dot", name="threshold"
+            np.array([-0.2, last + 0.2]), np.repeat(view.threshold, 2), MUTED, 1, "dot", name="threshold"
         )
     )  # fmt: skip
     labels = ["first", *(str(step) for step in range(1, last)), f"{last}"]
@@ -84,12 +81,12 @@ def scores(view: Duplicates, colors: Palette) -> Panel:
     )
 
 
-def attention(view: Duplicates, colors: Palette) -> Panel:
+def attention(view: Duplicates) -> Panel:
     """The share of self-attention each duplicate gives the winner in each layer."""
     layers = len(view.to_winner)
-    marks = curves(view, view.to_winner, np.arange(1, layers + 1), colors, [], "attention", first=1)
+    marks = curves(view, view.to_winner, np.arange(1, layers + 1), [], "attention", first=1)
     ends = np.array([0.75, layers + 0.3])
-    marks.append(Lines(ends, np.repeat(view.even, 2), colors.muted, 1, "dot", name="even share"))
+    marks.append(Lines(ends, np.repeat(view.even, 2), MUTED, 1, "dot", name="even share"))
     subtitle = "dotted: an even share" if view.head is None else f"head {view.head}; dotted: an even share"
     return Panel(
         (0.715, TOP, 0.995, HEIGHT - FOOT),
@@ -101,18 +98,16 @@ def attention(view: Duplicates, colors: Palette) -> Panel:
     )
 
 
-def curves(
-    view: Duplicates, values: np.ndarray, x: np.ndarray, colors: Palette, hollow: list[int], what: str, first: int
-) -> list[Mark]:
+def curves(view: Duplicates, values: np.ndarray, x: np.ndarray, hollow: list[int], what: str, first: int) -> list[Mark]:
     """A line for each query from number `first` on, the winner on top, and the names of the uppermost at their ends."""
     marks: list[Mark] = []
     for i in range(len(view.members) - 1, first - 1, -1):
-        color = color_of(view, i) or (colors.text if i == 0 else colors.grey)
+        color = color_of(view, i) or (TEXT if i == 0 else GREY)
         width = 2.5 if i == 0 or color_of(view, i) else 1.2
         name = f"{what} of {view.members[i]}"
         marks.append(Lines(x, values[:, i], color, width, "solid" if i == 0 else "dash", name=name))
         solid = np.array([step not in hollow for step in range(len(x))])
-        for shown, fill, kind in ((solid, color, "traced"), (~solid, colors.background, "derived")):
+        for shown, fill, kind in ((solid, color, "traced"), (~solid, BACKGROUND, "derived")):
             hover = [f"{words_of(view, i)}<br>{what} <b>{value:.3f}</b>" for value in values[shown, i]]
             if shown.any():
                 look = {"edge": color, "hover": hover, "ids": np.repeat(view.members[i], shown.sum())}
@@ -124,7 +119,7 @@ def curves(
         y = float(values[-1, i])
         if len(named) < MOST_NAMED and all(abs(y - other) > room for other in named):
             named.append(y)
-            color = color_of(view, i) or colors.text
+            color = color_of(view, i) or TEXT
             marks.append(Text(float(x[-1]), y, f"{view.members[i]}", color, dx=7, bold=i == 0))
     return marks
 
@@ -142,3 +137,38 @@ def color_of(view: Duplicates, i: int) -> str | None:
 def words_of(view: Duplicates, i: int) -> str:
     """What a query says under the pointer."""
     return f"query {view.members[i]}{' (winner)' if i == 0 else ''} · {view.name} {view.scores[-1, i]:.2f}"
+
+
+def caption(view: Duplicates) -> str:
+    """Sentences that say what is seen."""
+    if len(view.members) == 1:
+        return (
+            f"No other query ends as “{view.name}” in a box that overlaps that of query {view.query} by an IoU of at "
+            f"least {LEAST_IOU}."
+        )
+    count, given = len(view.members) - 1, np.median(view.to_winner[:, 1:], axis=1)
+    found = int((view.scores[-1, 1:] > view.threshold).sum()) or "none"
+    who = "one other query ends" if count == 1 else f"{count} other queries end"
+    paid = ", ".join(f"{share:.1%}" for share in given)
+    heads = "mean of all heads" if view.head is None else f"head {view.head}"
+    return (
+        f"Query {view.winner} ends as “{view.name}” with {view.scores[-1, 0]:.2f}; {who} on the same object, {found} "
+        f"of them above {view.threshold:.2f}. Layer by layer, such a duplicate gives the winner {paid} of its "
+        f"self-attention (median; {heads}); an even share would be {view.even:.1%}."
+    )
+
+
+def table(view: Duplicates) -> dict[str, list]:
+    """A row for each query: overlap, scores by layer, and the attention between it and the winner by layer."""
+    columns: dict[str, list] = {
+        "query": view.members.tolist(),
+        "IoU": [round(float(value), 2) for value in view.iou],
+    }
+    last = len(view.scores) - 1
+    for step, scores in enumerate(view.scores):
+        name = "first score" if step == 0 else f"score after {step}" + (" (derived)" if step < last else "")
+        columns[name] = [round(float(score), 3) for score in scores]
+    for layer, (to, back) in enumerate(zip(view.to_winner, view.from_winner, strict=True), start=1):
+        columns[f"gives winner, layer {layer}"] = [round(float(share), 4) for share in to]
+        columns[f"winner gives, layer {layer}"] = [round(float(share), 4) for share in back]
+    return columns

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.drawing.colors import COMPARED, ON_PHOTO, PHOTO_HALO, SELECTED, Palette, Theme, palette
-from rtdetr_explained.drawing.layout import box_outline, photo_height, photo_part, region_around
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.colors import BACKGROUND, COMPARED, GREY, MUTED, ON_PHOTO, PHOTO_HALO, SELECTED, TEXT
+from rtdetr_explained.drawing.layout import outline, photo_height, photo_panel, photo_part, region_around
+from rtdetr_explained.drawing.marks import (
+    Area,
+    Axis,
+    Bars,
+    Drawing,
+    Extent,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Picture,
+    Points,
+    Text,
+)
 from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.drawing.text import box_text, short_name
-
-if TYPE_CHECKING:
-    from rtdetr_explained.illustrations.decoder.view import DecoderView
+from rtdetr_explained.illustrations.decoder.view import DecoderView
 
 PHOTO_TOP = 42  # pixels from above
 BELOW_PHOTO = 278  # pixels from the lower edge of the photos to that of the figure
 
 
-def drawing(view: DecoderView, theme: Theme) -> Drawing:
-    """The figure as panels."""
-    colors = palette(theme)
-    height = figure_height(view)
-    return Drawing([listening(view), refinement(view), score_steps(view, colors), weights(view, colors)], height=height)
+def picture(view: DecoderView) -> Picture:
+    """Two photos above, two charts below."""
+    panels = [listening(view), refinement(view), score_steps(view), weights(view)]
+    alt_text = (
+        f"The photo with the final boxes of all queries and links from query {view.query} to those it attends to; "
+        "an enlarged part with its box after each layer; its score by layer; the heaviest attention weights as bars. "
+        + caption(view)
+    )
+    return Picture(Drawing(panels, height=figure_height(view)), caption(view), alt_text, table(view))
 
 
 def figure_height(view: DecoderView) -> int:
@@ -32,13 +45,12 @@ def figure_height(view: DecoderView) -> int:
     return PHOTO_TOP + photo_height(view.image_size) + BELOW_PHOTO
 
 
-def photo_area(view: DecoderView, left: float, right: float) -> Extent:
+def photo_area(view: DecoderView, left: float, right: float) -> Area:
     """The upper row."""
-    height = figure_height(view)
-    return (left, PHOTO_TOP, right, height - BELOW_PHOTO)
+    return (left, PHOTO_TOP, right, figure_height(view) - BELOW_PHOTO)
 
 
-def chart_area(view: DecoderView, left: float, right: float, foot: int) -> Extent:
+def chart_area(view: DecoderView, left: float, right: float, foot: int) -> Area:
     """The lower row, with `foot` pixels kept for what is written under it."""
     height = figure_height(view)
     return (left, height - BELOW_PHOTO + 62, right, height - foot)
@@ -55,8 +67,7 @@ def listening(view: DecoderView) -> Panel:
     for shown, line_width, alpha, halo, name in (
         (~found & others, 1.0, 0.22, False, "other queries"), (found, 1.5, 0.9, True, "other detections"),
     ):  # fmt: skip
-        x, y = box_outline(boxes[shown])
-        marks.append(Lines(x, y, ON_PHOTO, line_width, alpha=alpha, halo=halo, name=name))
+        marks.append(outline(boxes[shown], ON_PHOTO, line_width, alpha=alpha, halo=halo, name=name))
     strongest = max(float(view.attention[view.linked].max(initial=0)), 1e-9)
     start = points[view.query]
     for q in view.linked:
@@ -75,24 +86,20 @@ def listening(view: DecoderView) -> Panel:
         Points(x, y, ON_PHOTO, size[others], edge=PHOTO_HALO, hover=texts, ids=ids, name="reference points"),
     )
     if view.compare is not None:
-        x, y = box_outline(boxes[view.compare])
-        marks.append(Lines(x, y, COMPARED, 2.5, "dash", halo=True, name="compared query"))
-    x, y = box_outline(boxes[view.query])
+        marks.append(outline(boxes[view.compare], COMPARED, 2.5, "dash", name="compared query"))
     marks += [
-        Lines(x, y, SELECTED, 2.5, halo=True, name="selected query"),
+        outline(boxes[view.query], SELECTED, 2.5, name="selected query"),
         Points(
             start[:1], start[1:], SELECTED, 10, edge=ON_PHOTO, hover=[hover[view.query]], name="its reference point"
         ),
     ]
     heads = f"mean of {view.num_heads} heads" if view.head is None else f"head {view.head}"
-    return Panel(
+    return photo_panel(
         photo_area(view, 0.012, 0.49),
-        Axis((0, width)),
-        Axis((height, 0)),
+        view.image_size,
         marks,
         title=f"Whom query {view.query} listens to",
         subtitle=f"layer {view.layer + 1}, self-attention, {heads}",
-        ratio=1,
     )
 
 
@@ -102,30 +109,24 @@ def refinement(view: DecoderView) -> Panel:
     region = region_around(boxes, view.image_size)
     final = cxcywh_to_xyxy_px(view.final_boxes, view.image_size)
     found = (view.final_scores > view.threshold) & (np.arange(len(final)) != view.query)
-    x, y = box_outline(final[found])
     marks: list[Mark] = [photo_part(view.photo, view.image_size, region)]
-    marks.append(Lines(x, y, ON_PHOTO, 1.5, alpha=0.9, halo=True, name="other detections"))
+    marks.append(outline(final[found], ON_PHOTO, alpha=0.9, name="other detections"))
     if view.compared_boxes is not None:
-        x, y = box_outline(cxcywh_to_xyxy_px(view.compared_boxes[-1], view.image_size))
-        marks.append(Lines(x, y, COMPARED, 2.5, halo=True, name="final box of the compared query"))
+        compared = cxcywh_to_xyxy_px(view.compared_boxes[-1], view.image_size)
+        marks.append(outline(compared, COMPARED, 2.5, name="final box of the compared query"))
     last = len(boxes) - 1
     for i, (step, box, score) in enumerate(zip(view.steps, boxes, view.scores, strict=True)):
-        x, y = box_outline(box)
         dash = "dot" if i == 0 else "solid" if i == last else "dash"
         strength = i / last
-        hover = [f"{step}: {box_text(box)} px<br>score <b>{score:.2f}</b>"] * len(x)
-        marks.append(
-            Lines(x, y, SELECTED, 1.5 + 1.5 * strength, dash, 0.6 + 0.4 * strength, halo=True, hover=hover, name=step)
-        )
+        hover = f"{step}: {box_text(box)} px<br>score <b>{score:.2f}</b>"
+        marks.append(outline(box, SELECTED, 1.5 + 1.5 * strength, dash, 0.6 + 0.4 * strength, hover=hover, name=step))
     marks += step_labels(boxes, region)
-    return Panel(
+    return photo_panel(
         photo_area(view, 0.51, 0.988),
-        Axis((region[0], region[2])),
-        Axis((region[3], region[1])),
+        region,
         marks,
         title="Its box, layer after layer",
         subtitle="dotted: first, dashed: between, solid: final",
-        ratio=1,
     )
 
 
@@ -149,7 +150,7 @@ def step_labels(boxes: np.ndarray, region: Extent) -> list[Mark]:
     return marks
 
 
-def score_steps(view: DecoderView, colors: Palette) -> Panel:
+def score_steps(view: DecoderView) -> Panel:
     """The score of the final class, step by step."""
     steps = np.arange(len(view.scores))
     hover = [
@@ -158,7 +159,7 @@ def score_steps(view: DecoderView, colors: Palette) -> Panel:
     ]
     traced = ~view.derived
     marks: list[Mark] = [Lines(steps, view.scores, SELECTED, 1.5, name="score")]
-    for shown, color, name in ((traced, SELECTED, "traced"), (view.derived, colors.background, "derived")):
+    for shown, color, name in ((traced, SELECTED, "traced"), (view.derived, BACKGROUND, "derived")):
         texts = [text for text, yes in zip(hover, shown, strict=True) if yes]
         marks.append(Points(steps[shown], view.scores[shown], color, 9, edge=SELECTED, hover=texts, name=name))
     if view.compared_scores is not None:
@@ -167,11 +168,11 @@ def score_steps(view: DecoderView, colors: Palette) -> Panel:
         marks.append(Text(float(steps[-1]) + 0.08, end, f"{view.compare}", COMPARED, dx=4, bold=True))
     for step, score in zip(steps, view.scores, strict=True):
         dy, valign = (-8, "top") if score > 0.85 else (8, "bottom")
-        marks.append(Text(float(step), float(score), f"{score:.2f}", colors.text, align="center", valign=valign, dy=dy))
+        marks.append(Text(float(step), float(score), f"{score:.2f}", TEXT, align="center", valign=valign, dy=dy))
     last = len(steps) - 1
     if last > 1:
-        marks.append(Lines(np.array([0.8, last - 0.8]), np.array([-0.1, -0.1]), colors.grey, 1, name="derived steps"))
-        marks.append(Text(last / 2, -0.1, "derived", colors.muted, align="center", box=colors.background))
+        marks.append(Lines(np.array([0.8, last - 0.8]), np.array([-0.1, -0.1]), GREY, 1, name="derived steps"))
+        marks.append(Text(last / 2, -0.1, "derived", MUTED, align="center", box=BACKGROUND))
     ticks = ["first", *(str(i) for i in range(1, last)), f"{last}, final"]
     return Panel(
         chart_area(view, 0.07, 0.47, 48),
@@ -183,7 +184,7 @@ def score_steps(view: DecoderView, colors: Palette) -> Panel:
     )
 
 
-def weights(view: DecoderView, colors: Palette) -> Panel:
+def weights(view: DecoderView) -> Panel:
     """The heaviest attention weights as bars, heaviest on top, after the query's own."""
     shown = [view.query, *view.linked.tolist()]
     values = view.attention[shown]
@@ -191,10 +192,10 @@ def weights(view: DecoderView, colors: Palette) -> Panel:
     names = ["itself", *(f"{q} · {short_name(view.final_names[q])} {view.final_scores[q]:.2f}" for q in shown[1:])]
     top = max(float(values.max()), 1e-9)
     marks: list[Mark] = []
-    for at, color, name in ((rows[:1], colors.grey, "itself"), (rows[1:], SELECTED, "others")):
+    for at, color, name in ((rows[:1], GREY, "itself"), (rows[1:], SELECTED, "others")):
         hover = [f"query {shown[i]} · {view.final_names[shown[i]]}<br>attention <b>{values[i]:.4f}</b>" for i in at]
         marks.append(Bars(at, values[at], color, hover=hover, name=name))
-    marks += [Text(float(v), float(i), f"{v:.3f}", colors.text, dx=4) for i, v in zip(rows, values, strict=True)]
+    marks += [Text(float(v), float(i), f"{v:.3f}", TEXT, dx=4) for i, v in zip(rows, values, strict=True)]
     rest = max(0.0, 1 - float(values.sum()))
     return Panel(
         chart_area(view, 0.70, 0.988, 28),
@@ -204,3 +205,30 @@ def weights(view: DecoderView, colors: Palette) -> Panel:
         title="Attention weights",
         subtitle=f"other {len(view.attention) - len(shown)} queries: {rest:.2f}",
     )
+
+
+def caption(view: DecoderView) -> str:
+    """One sentence saying what is seen."""
+    moved = cxcywh_to_xyxy_px(view.boxes, view.image_size)
+    step = np.abs(moved[-1] - moved[0]).max()
+    heads = f"the mean of {view.num_heads} heads" if view.head is None else f"head {view.head}"
+    return (
+        f"Query {view.query} ends as “{view.class_name}” with {view.scores[-1]:.2f} after its edges moved by up to "
+        f"{step:.0f} px; in layer {view.layer + 1} ({heads}) it gives {view.attention[view.query]:.0%} of its "
+        f"self-attention to itself and {view.attention[view.linked].sum():.0%} to the {len(view.linked)} queries "
+        "linked."
+    )
+
+
+def table(view: DecoderView) -> dict[str, list]:
+    """The query's box in pixels and its score, step by step."""
+    x0, y0, x1, y1 = cxcywh_to_xyxy_px(view.boxes, view.image_size).astype(float).round(1).T.tolist()
+    return {
+        "step": list(view.steps),
+        "x0 px": x0,
+        "y0 px": y0,
+        "x1 px": x1,
+        "y1 px": y1,
+        "score": [round(float(score), 4) for score in view.scores],
+        "origin": ["derived" if derived else "traced" for derived in view.derived],
+    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
-from rtdetr_explained.illustrations.choice import check_choice
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 LEAST_SIDE = 1e-4  # of a box in 0..1: a side that shrank to nothing has no ratio
@@ -32,39 +32,39 @@ class Trajectory:
     growth: np.ndarray
 
 
-def trajectory(trace: Trace, query: int) -> Trajectory:
-    """One query through all layers. Raises InputError when there is no such query."""
-    check_choice("query", query, len(trace.logits))
-    first = _first_scores(trace)[query]
+def trajectory(choice: Choice) -> Trajectory:
+    """The chosen query through all layers."""
+    trace, query = choice.trace, choice.query
+    first = first_scores(trace)[query]
     layers = trace.derived.layer_scores[:, query - len(trace.logits)]
     best = layers.argmax(-1)
     known = len(first) == len(trace.class_names)
     return Trajectory(
         query=query,
         name=trace.class_names[trace.labels[query]],
-        boxes_px=cxcywh_to_xyxy_px(step_boxes(trace)[:, query], trace.image_size),
-        scores=step_scores(trace)[:, query],
+        boxes_px=cxcywh_to_xyxy_px(step_boxes(choice)[:, query], trace.image_size),
+        scores=step_scores(choice)[:, query],
         derived=derived_steps(trace),
         best_names=(
             trace.class_names[first.argmax()] if known else "object",
             *(trace.class_names[label] for label in best),
         ),
         best_scores=np.array([first.max(), *layers[:-1].max(-1), trace.scores[query]], np.float32),
-        growth=2 ** size_changes(trace)[:, query],
+        growth=2 ** size_changes(choice)[:, query],
     )
 
 
-def step_boxes(trace: Trace) -> np.ndarray:
+def step_boxes(choice: Choice) -> np.ndarray:
     """(L+1, Q, 4) boxes cxcywh in 0..1 of the image: the first ones, then those after each layer."""
-    count = len(trace.logits)
-    layers = [trace[f"decoder.layers.{i}.boxes"].array[-count:] for i in range(trace.num_layers)]
-    return np.stack([trace["query_selection.reference_boxes"].array[-count:], *layers])
+    layers = [choice.rows(f"decoder.layers.{i}.boxes") for i in range(choice.trace.num_layers)]
+    return np.stack([choice.rows("query_selection.reference_boxes"), *layers])
 
 
-def step_scores(trace: Trace) -> np.ndarray:
-    """(L+1, Q) probability of the class each query ends as: by the encoder's head, then by each layer's own."""
+def step_scores(choice: Choice) -> np.ndarray:
+    """(L+1, Q) score of the class each query ends as: by the encoder's head, then by each layer's own."""
+    trace = choice.trace
     queries, labels = np.arange(len(trace.logits)), trace.labels
-    first = _first_scores(trace)
+    first = first_scores(trace)
     known = first.shape[1] == len(trace.class_names)
     layers = trace.derived.layer_scores[:-1, -len(queries) :]
     return np.stack([first[queries, labels if known else 0], *layers[:, queries, labels], trace.scores]).astype(
@@ -78,18 +78,18 @@ def derived_steps(trace: Trace) -> np.ndarray:
     return np.array([0 < step < last for step in range(last + 1)])
 
 
-def moves_px(trace: Trace) -> np.ndarray:
+def moves_px(choice: Choice) -> np.ndarray:
     """(L, Q) distance in pixels of the photo that each box's centre went in each layer."""
-    centres = step_boxes(trace)[..., :2].astype(np.float64) * trace.image_size
+    centres = step_boxes(choice)[..., :2].astype(np.float64) * choice.trace.image_size
     return np.linalg.norm(np.diff(centres, axis=0), axis=-1)
 
 
-def size_changes(trace: Trace) -> np.ndarray:
+def size_changes(choice: Choice) -> np.ndarray:
     """(L, Q) log2 of the factor by which each box's size √(w·h) changed in each layer."""
-    sides = np.log2(np.maximum(step_boxes(trace)[..., 2:].astype(np.float64), LEAST_SIDE))
+    sides = np.log2(np.maximum(step_boxes(choice)[..., 2:].astype(np.float64), LEAST_SIDE))
     return np.diff(sides.mean(-1), axis=0)
 
 
-def _first_scores(trace: Trace) -> np.ndarray:
-    """(Q, C) class probabilities of the tokens the queries come from; C is 1 where the encoder knows no class."""
+def first_scores(trace: Trace) -> np.ndarray:
+    """(Q, C) class scores of the tokens the queries come from; C is 1 where the encoder knows no class."""
     return sigmoid(trace["query_selection.class_logits"].array[trace.token_indices])

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import COMPARED, SELECTED, Palette, Theme, palette
-from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.colors import BACKGROUND, COMPARED, GREY, SELECTED, TEXT
+from rtdetr_explained.drawing.marks import Area, Axis, Drawing, Lines, Mark, Panel, Picture, Points, Text
 from rtdetr_explained.drawing.text import number
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.decoder.trajectory import moves_px, size_changes
-from rtdetr_explained.tracing.trace import Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rtdetr_explained.tracing.choice import Choice
 
 SENTENCE = (
     "Each layer corrects the box of every query; corrections that shrink from layer to layer mean that boxes settle."
@@ -59,18 +51,16 @@ class Spread:
     factor_p95: np.ndarray
 
 
-def view(trace: Trace, query: int = 0, compare: int | None = None, threshold: float = 0.5) -> Updates:
-    """The updates of all queries. Raises InputError when one of the two chosen ones does not exist."""
-    for chosen in (query, compare):
-        if chosen is not None:
-            check_choice("query", chosen, len(trace.logits))
+def view(choice: Choice) -> Updates:
+    """The updates of all queries."""
+    trace = choice.trace
     return Updates(
-        query=query,
-        compare=compare,
-        threshold=threshold,
-        moved_px=moves_px(trace),
-        size_change=size_changes(trace),
-        found=trace.scores > threshold,
+        query=choice.query,
+        compare=choice.compare,
+        threshold=choice.threshold,
+        moved_px=moves_px(choice),
+        size_change=size_changes(choice),
+        found=trace.scores > choice.threshold,
         names=tuple(trace.class_names[label] for label in trace.labels),
         scores=trace.scores,
     )
@@ -91,54 +81,46 @@ def spread(view: Updates, only: np.ndarray | None = None) -> Spread:
     )
 
 
-def plotly_figure(view: Updates, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: Updates, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
-
-
-def drawing(view: Updates, theme: Theme) -> Drawing:
+def picture(view: Updates) -> Picture:
     """Two panels: the way of the centres and the change of sizes, each a column of queries per layer."""
-    colors, numbers = palette(theme), spread(view)
+    alt_text = "For each decoder layer, a column of marks for all queries: centre moves and size changes. "
+    panels = [centres(view), sizes(view)]
+    return Picture(Drawing(panels, height=HEIGHT), caption(view), alt_text + caption(view), table(view))
+
+
+def centres(view: Updates) -> Panel:
+    """How far each layer moves the centres, on a logarithmic axis."""
+    numbers = spread(view)
     moved = np.log10(np.maximum(view.moved_px, LEAST_PX))
     low, high = float(moved.min()), max(float(moved.max()), float(moved.min()) + 1)
     ticks = np.arange(np.ceil(low), np.floor(high) + 1)
-    far = Axis((low - 0.15, high + 0.15), "px, log scale", ticks.tolist(), [number(10**t) for t in ticks], grid=True)
-    reach = max(0.5, float(np.abs(view.size_change).max()))
-    step = next(step for step in (0.25, 0.5, 1, 2, 4, 8) if reach / step <= 3.5)
-    ticks = np.arange(-np.floor(reach / step), np.floor(reach / step) + 1) * step
-    labels = [signed_factor(tick) for tick in ticks.tolist()]
-    wide = Axis((-reach * 1.06, reach * 1.06), "factor, log scale", ticks.tolist(), labels, grid=True)
+    axis = Axis((low - 0.15, high + 0.15), "px, log scale", ticks.tolist(), [number(10**t) for t in ticks], grid=True)
     px = [numbers.moved_median_px, numbers.moved_p95_px]
-    factor = np.median(view.size_change, axis=1)
-    return Drawing(
-        [
-            panel(
-                view, moved, far, colors, (0.06, 46, 0.485, HEIGHT - 42),
-                [np.log10(np.maximum(values, LEAST_PX)) for values in px],
-                [[distance(value) for value in values] for values in px],
-                "How far the centres move", "a mark per query; bars: median and 95th percentile",
-            ),
-            panel(
-                view, view.size_change, wide, colors, (0.575, 46, 0.995, HEIGHT - 42), [factor],
-                [[signed_factor(value) for value in factor]],
-                "How much their sizes change", "× grows, ÷ shrinks; bar: signed median",
-            ),
-        ],
-        height=HEIGHT,
+    return columns(
+        view, moved, axis, (0.06, 46, 0.485, HEIGHT - 42), [np.log10(np.maximum(values, LEAST_PX)) for values in px],
+        [[distance(value) for value in values] for values in px],
+        "How far the centres move", "a mark per query; bars: median and 95th percentile",
     )  # fmt: skip
 
 
-def panel(
+def sizes(view: Updates) -> Panel:
+    """By which factor each layer changes the sizes, on a logarithmic axis with no change in the middle."""
+    reach = max(0.5, float(np.abs(view.size_change).max()))
+    step = next(step for step in (0.25, 0.5, 1, 2, 4, 8) if reach / step <= 3.5)
+    ticks = (np.arange(-np.floor(reach / step), np.floor(reach / step) + 1) * step).tolist()
+    axis = Axis((-reach * 1.06, reach * 1.06), "factor, log scale", ticks, list(map(signed_factor, ticks)), grid=True)
+    factor = np.median(view.size_change, axis=1)
+    return columns(
+        view, view.size_change, axis, (0.575, 46, 0.995, HEIGHT - 42), [factor], [list(map(signed_factor, factor))],
+        "How much their sizes change", "× grows, ÷ shrinks; bar: signed median",
+    )  # fmt: skip
+
+
+def columns(
     view: Updates,
     values: np.ndarray,
     axis: Axis,
-    colors: Palette,
-    area: Extent,
+    area: Area,
     bars: list[np.ndarray],
     words: list[list[str]],
     title: str,
@@ -147,30 +129,30 @@ def panel(
     """One column of marks per layer, detections darker; bars with their numbers; selected and compared query on top."""
     layers, queries = values.shape
     middle = np.arange(1.0, layers + 1) + SHIFT
-    columns = (middle[:, None] + HALF * (2 * jitter(queries) - 1)[None]).astype(np.float32)  # L Q
+    across = (middle[:, None] + HALF * (2 * jitter(queries) - 1)[None]).astype(np.float32)  # L Q
     values = values.astype(np.float32)  # half the bytes to send
     marks: list[Mark] = []
     chosen = [query for query in (view.query, view.compare) if query is not None]
     plain = ~np.isin(np.arange(queries), chosen)
     for shown, color, size, alpha, name in (
-        (plain & ~view.found, colors.grey, 4.5, 0.55, "other queries"),
-        (plain & view.found, colors.text, *((6.5, 0.9) if view.found.sum() <= MANY else (4.5, 0.5)), "detections"),
+        (plain & ~view.found, GREY, 4.5, 0.55, "other queries"),
+        (plain & view.found, TEXT, *((6.5, 0.9) if view.found.sum() <= MANY else (4.5, 0.5)), "detections"),
     ):
         ids = np.nonzero(shown)[0]
         hover = [words_of(view, layer, int(query)) for layer in range(layers) for query in ids]
         marks.append(
             Points(
-                columns[:, ids].ravel(), values[:, ids].ravel(), color, size, alpha=alpha, hover=hover,
+                across[:, ids].ravel(), values[:, ids].ravel(), color, size, alpha=alpha, hover=hover,
                 ids=np.tile(ids, layers), name=f"{title}: {name}",
             )
         )  # fmt: skip
     for level, texts, dash, name in zip(bars, words, ("solid", "dot"), ("median", "p95"), strict=False):
         ends = middle[:, None] + np.array([-HALF - 0.02, HALF + 0.06, np.nan])
         x, y = ends.ravel(), np.repeat(level, 3)
-        marks.append(Lines(x, y, colors.background, 5.5, name=f"{title}: ground of the {name}"))
-        marks.append(Lines(x, y, colors.text, 2.5, dash, name=f"{title}: {name}"))
+        marks.append(Lines(x, y, BACKGROUND, 5.5, name=f"{title}: ground of the {name}"))
+        marks.append(Lines(x, y, TEXT, 2.5, dash, name=f"{title}: {name}"))
         marks += [
-            Text(float(at + HALF + 0.07), float(value), text, colors.text, dx=3, bold=dash == "solid")
+            Text(float(at + HALF + 0.07), float(value), text, TEXT, dx=3, bold=dash == "solid")
             for at, value, text in zip(middle, level, texts, strict=True)
         ]
     for query, color, shape, side, name in (
@@ -179,7 +161,7 @@ def panel(
     ):
         if query is not None:
             hover = [words_of(view, layer, query) for layer in range(layers)]
-            look = {"shape": shape, "edge": colors.background, "hover": hover, "ids": np.repeat(query, layers)}
+            look = {"shape": shape, "edge": BACKGROUND, "hover": hover, "ids": np.repeat(query, layers)}
             marks.append(Points(middle - HALF - side, values[:, query], color, 10, name=f"{title}: {name}", **look))
     ticks = list(range(1, layers + 1))
     return Panel(area, Axis((0.45, layers + 0.55), "decoder layer", ticks), axis, marks, title, subtitle)
@@ -221,11 +203,6 @@ def caption(view: Updates) -> str:
         "The bars of size are signed medians, in which growth and shrinking cancel. "
         f"Marks that stand out are detections above {view.threshold:.2f}; {beside}."
     )
-
-
-def alt_text(view: Updates) -> str:
-    """The figure in words."""
-    return "For each decoder layer, a column of marks for all queries: centre moves and size changes. " + caption(view)
 
 
 def table(view: Updates) -> dict[str, list]:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from app.widgets import units
-from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import query_facts
+from rtdetr_explained.tracing.choice import choose
 
 
 def test_the_facts_are_those_of_the_trace(trace):
-    facts = query_facts.view(trace, 3)
+    facts = query_facts.view(choose(trace, query=3))
     query = trace.query(3)
     assert (facts.index, facts.token, facts.row, facts.col) == (3, query.token, query.row, query.col)
     assert facts.score == pytest.approx(float(trace.scores[3]))
@@ -22,18 +22,13 @@ def test_the_facts_are_those_of_the_trace(trace):
 
 
 def test_the_unit_scales_places_and_moves(trace):
-    in_px, in_image = query_facts.view(trace, 3), query_facts.view(trace, 3, "image")
+    in_px, in_image = query_facts.view(choose(trace, query=3)), query_facts.view(choose(trace, query=3, unit="image"))
     assert in_px.center == pytest.approx(np.multiply(in_image.center, trace.image_size), rel=1e-5)
     boxes = trace.query(3).reference_boxes
     assert in_image.layers[0].moved == pytest.approx(np.linalg.norm(boxes[1, :2] - boxes[0, :2]), rel=1e-5)
     assert in_px.layers[0].moved == pytest.approx(
         np.linalg.norm((boxes[1, :2] - boxes[0, :2]) * trace.image_size), rel=1e-5
     )
-
-
-def test_a_query_that_is_not_there(trace):
-    with pytest.raises(InputError, match="no query 999999"):
-        query_facts.view(trace, 999_999)
 
 
 def test_text_in_both_units():

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mark_checks import check_marks
 
 from rtdetr_explained import edits
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.decoder import duplicates
+from rtdetr_explained.illustrations.decoder import duplicates, duplicates_figure
 from rtdetr_explained.illustrations.decoder.trajectory import step_scores
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 QUERY = 14
@@ -40,7 +39,7 @@ def overlap_by_hand(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_group_is_who_ends_there_with_the_same_class(crowded: Trace) -> None:
-    group = duplicates.view(crowded, QUERY)
+    group = duplicates.view(choose(crowded, query=QUERY))
     boxes = cxcywh_to_xyxy_px(crowded.boxes.astype(float), crowded.image_size)
     expected = {
         other
@@ -54,13 +53,13 @@ def test_the_group_is_who_ends_there_with_the_same_class(crowded: Trace) -> None
     assert group.winner == max(expected, key=lambda q: crowded.scores[q])
     for member, value in zip(group.members, group.iou, strict=True):
         assert value == pytest.approx(overlap_by_hand(boxes[QUERY], boxes[member]), abs=1e-5)
-    np.testing.assert_array_equal(group.scores, step_scores(crowded)[:, group.members])
+    np.testing.assert_array_equal(group.scores, step_scores(choose(crowded))[:, group.members])
     np.testing.assert_allclose(group.boxes_px[-1], boxes[group.members], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("head", [None, 2])
 def test_attention_between_them_is_that_of_the_trace(crowded: Trace, head: int | None) -> None:
-    group = duplicates.view(crowded, QUERY, head=head)
+    group = duplicates.view(choose(crowded, query=QUERY, head=head))
     for layer in range(3):
         weights = crowded[f"decoder.layers.{layer}.self_attn.weights"].array.astype(np.float64)
         weights = weights.mean(0) if head is None else weights[head]
@@ -71,7 +70,7 @@ def test_attention_between_them_is_that_of_the_trace(crowded: Trace, head: int |
 
 
 def test_without_the_winner(detector: Detector, trace: Trace, crowded: Trace) -> None:
-    group = duplicates.view(crowded, QUERY)
+    group = duplicates.view(choose(crowded, query=QUERY))
     without = detector.rerun(trace, [edits.drop_query(query=group.winner)])
     removal = duplicates.removal(group, crowded, without)
     assert removal.dropped == group.winner
@@ -97,62 +96,52 @@ def test_without_the_winner(detector: Detector, trace: Trace, crowded: Trace) ->
 def test_without_the_winner_where_nobody_else_is_left(trace: Trace) -> None:
     rows = {name: trace.values[name][[0, 0]] for name in ("decoder.logits", "decoder.boxes")}
     pair = replace(trace, values=trace.values | rows)
-    group = replace(duplicates.view(trace, 0), members=np.array([0, 1]), scores=np.zeros((4, 2)))
+    group = replace(duplicates.view(choose(trace, query=0)), members=np.array([0, 1]), scores=np.zeros((4, 2)))
     alone = replace(pair, values=pair.values | {"decoder.logits": rows["decoder.logits"][:1]})
     removal = duplicates.removal(group, pair, alone)
     assert np.isnan(removal.elsewhere)
     assert "For comparison" not in duplicates.removal_words(removal)
 
 
-def test_both_figures_draw_the_same(crowded: Trace) -> None:
-    group = duplicates.view(crowded, QUERY, layer=1, compare=duplicates.view(crowded, QUERY).winner, threshold=0.3)
-    drawn = check_marks(duplicates, group)
+def test_the_drawing_shows_the_numbers_of_the_view(crowded: Trace) -> None:
+    group = duplicates.view(choose(crowded, query=QUERY, layer=1, compare=3, threshold=0.3))
+    drawing = duplicates_figure.picture(group).drawing
+    points = crowded["decoder.layers.1.reference_boxes"].array[:, :2] * crowded.image_size  # when the layer begins
     for i, member in enumerate(group.members):
-        np.testing.assert_allclose(drawn["lines", f"score of {member}"][:, 1], group.scores[:, i])
-        outline = drawn["lines", f"box of {member}"]
-        corners = [*np.nanmin(outline, 0), *np.nanmax(outline, 0)]
+        np.testing.assert_allclose(drawing.named(f"score of {member}").y, group.scores[:, i])
+        outline = drawing.named(f"box of {member}")
+        corners = [np.nanmin(outline.x), np.nanmin(outline.y), np.nanmax(outline.x), np.nanmax(outline.y)]
         np.testing.assert_allclose(corners, group.boxes_px[-1, i], rtol=1e-5)
         if i:
-            np.testing.assert_allclose(drawn["lines", f"attention of {member}"][:, 1], group.to_winner[:, i])
-    assert ("lines", f"attention of {group.winner}") not in drawn
-    np.testing.assert_allclose(drawn["lines", "even share"][:, 1], 1 / 20)
-    np.testing.assert_allclose(drawn["lines", "threshold"][:, 1], 0.3)
-
-
-def test_links_start_where_the_boxes_stand_when_the_layer_begins(crowded: Trace) -> None:
-    group = duplicates.view(crowded, QUERY, layer=1)
-    drawn = check_marks(duplicates, group)
-    points = crowded["decoder.layers.1.reference_boxes"].array[:, :2] * crowded.image_size
-    for i, member in enumerate(group.members[1:], start=1):
-        np.testing.assert_allclose(drawn["lines", f"link {i}"], points[[group.winner, member]], rtol=1e-4)
+            np.testing.assert_allclose(drawing.named(f"attention of {member}").y, group.to_winner[:, i])
+            link = drawing.named(f"link {i}")
+            np.testing.assert_allclose(np.stack([link.x, link.y], 1), points[[group.winner, member]], rtol=1e-4)
+    with pytest.raises(KeyError):
+        drawing.named(f"attention of {group.winner}")
+    np.testing.assert_allclose(drawing.named("even share").y, 1 / 20)
+    np.testing.assert_allclose(drawing.named("threshold").y, 0.3)
 
 
 def test_a_query_alone(detector: Detector, trace: Trace) -> None:
-    alone = duplicates.view(detector.rerun(trace, [edits.set_queries(1), edits.set_layers(1)]), 0)
+    alone = duplicates.view(choose(detector.rerun(trace, [edits.set_queries(1), edits.set_layers(1)])))
     assert alone.members.tolist() == [0]
-    check_marks(duplicates, alone)
-    assert duplicates.caption(alone).startswith(f"No other query ends as “{alone.name}”")
-
-
-@pytest.mark.parametrize(
-    "chosen", [{"query": 20}, {"query": 0, "compare": 20}, {"query": 0, "layer": 3}, {"query": 0, "head": 4}]
-)
-def test_what_does_not_exist_is_refused(trace: Trace, chosen: dict) -> None:
-    with pytest.raises(InputError, match="There is no "):
-        duplicates.view(trace, **chosen)
+    assert duplicates_figure.picture(alone).caption.startswith(f"No other query ends as “{alone.name}”")
 
 
 def test_words_and_table(crowded: Trace) -> None:
-    group = duplicates.view(crowded, QUERY, head=1, threshold=0.0)
-    caption = duplicates.caption(group)
+    group = duplicates.view(choose(crowded, query=QUERY, head=1, threshold=0.0))
+    picture = duplicates_figure.picture(group)
+    caption = picture.caption
     others = len(group.members) - 1
     assert f"Query {group.winner} ends as “{group.name}” with {group.scores[-1, 0]:.2f}" in caption
     assert f"{others} other queries end on the same object, {others} of them above 0.00" in caption
     assert f"{np.median(group.to_winner[2, 1:]):.1%} of its self-attention (median; head 1)" in caption
     assert "an even share would be 5.0%" in caption
-    assert caption in duplicates.alt_text(group)
-    assert "none of them above 1.00" in duplicates.caption(duplicates.view(crowded, QUERY, threshold=1.0))
-    table = duplicates.table(group)
+    assert caption in picture.alt_text
+    assert "none of them above 1.00" in duplicates_figure.caption(
+        duplicates.view(choose(crowded, query=QUERY, threshold=1.0))
+    )
+    table = picture.table
     assert table["query"] == group.members.tolist()
     np.testing.assert_allclose(table["score after 3"], group.scores[-1], atol=6e-4)
     np.testing.assert_allclose(table["score after 1 (derived)"], group.scores[1], atol=6e-4)
