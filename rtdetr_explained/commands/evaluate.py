@@ -1,4 +1,4 @@
-"""`rtdetr-explained evaluate`: how good a model is on generated scenes, a COCO file or a Pascal VOC folder."""
+"""`rtdetr-explained evaluate`: how good a model is on generated scenes or annotated pictures."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from rtdetr_explained.commands.options import add_model_options, load_model, need
+from rtdetr_explained.commands.options import DATA, add_model_options, load_model, need, print_lines
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
 
@@ -32,7 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--data",
         required=True,
         metavar="shapes|FILE|FOLDER",
-        help="generated scenes, a COCO JSON file, a Pascal VOC folder, or a list in it: ImageSets/Main/val.txt",
+        help=f"generated scenes, {DATA}",
     )
     command.add_argument(
         "--images",
@@ -58,22 +58,24 @@ def run(options: argparse.Namespace) -> int:
         options.device = str(processes.device(options.device))
         report = Report(strict=options.strict)
         detector = load_model(options)
-        findings, data = find_all(options, detector, report, processes)
-        if not processes.first:
-            return 0
-    result = {
-        "model": detector.name,
-        "weights_hash": detector.weights_hash,
-        "data": data,
-        "input_size": list(detector.config.image_size),
-        "device": str(detector.device),
-        **summarise(findings, detector.class_names),
-        "problems": report.as_dict(),
-    }
-    write(result, options)
-    print(json.dumps(result, indent=2) if options.json else as_text(result))
-    for line in report.lines():
-        print(line, file=sys.stderr)
+        try:
+            findings, data = find_all(options, detector, report, processes)
+            if not processes.first:
+                return 0
+            result = {
+                "model": detector.name,
+                "weights_hash": detector.weights_hash,
+                "data": data,
+                "input_size": list(detector.config.image_size),
+                "device": str(detector.device),
+                **summarise(findings, detector.class_names),
+                "problems": report.as_dict(),
+            }
+            write(result, options)
+            print(json.dumps(result, indent=2) if options.json else as_text(result))
+        finally:  # where nothing can be used, the problems are the reasons
+            if processes.first:
+                print_lines(report)
     return 0
 
 
@@ -104,7 +106,7 @@ def find_all(
         if options.seed is not None:
             raise InputError("--seed belongs to --data shapes; leave it out.")
         path = Path(options.data)
-        annotations = read_annotations(path, Path(options.images) if options.images else None, report)
+        annotations = read_annotations(path, Path(options.images) if options.images else None, report, "val")
         annotations = with_classes(annotations, detector.class_names, report)
         samples = photo_samples(share(list(enumerate(annotations.images))), own)
         data = path.name

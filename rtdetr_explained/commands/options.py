@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from rtdetr_explained.data.images import ImageSource
+    from rtdetr_explained.data.report import Report
     from rtdetr_explained.detector import Detector
 
 IMAGE = "a JPEG, PNG, WebP or BMP file"
+DATA = "a COCO JSON file, a Pascal VOC folder, the data.yaml of YOLO labels, or a list or folder of one of these"
 
 
 def add_model_options(command: argparse.ArgumentParser) -> None:
@@ -33,6 +35,12 @@ def open_photo(source: "ImageSource") -> "Image.Image":
     for remark in photo.info.values():
         print(remark, file=sys.stderr)
     return photo
+
+
+def print_lines(report: "Report") -> None:
+    """Say on stderr what was wrong with the data."""
+    for line in report.lines():
+        print(line, file=sys.stderr)
 
 
 def load_model(options: argparse.Namespace) -> "Detector":

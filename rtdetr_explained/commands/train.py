@@ -1,4 +1,4 @@
-"""`rtdetr-explained train`: train or fine-tune a model on generated scenes, a COCO file or a Pascal VOC folder."""
+"""`rtdetr-explained train`: train or fine-tune a model on generated scenes or annotated pictures."""
 
 import argparse
 import errno

@@ -15,6 +15,7 @@ from rtdetr_explained.data.images import open_image
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
 
+LEAST_SIDE_PX = 1.0  # a box with a shorter side goes before training
 ROUNDING_PX = 1.0  # a box may reach this far over the border before it counts as a mistake: tools round differently
 
 
@@ -58,11 +59,21 @@ class Annotations:
         return sum(len(image.labels) for image in self.images)
 
 
+class Classes(NamedTuple):
+    """The names of the classes by label, and the id of each in the file."""
+
+    names: tuple[str, ...]
+    ids: tuple[int | str, ...]
+
+
+Corners = tuple[float, float, float, float]  # x0 y0 x1 y1
+
+
 class Row(NamedTuple):
     """One object while a file is read: corners in pixels, and the area where the file tells it."""
 
     label: int
-    corners: tuple[float, float, float, float]  # x0 y0 x1 y1
+    corners: Corners
     area: float | None
     ignored: bool
 
@@ -96,6 +107,40 @@ def annotated_image(
     )
 
 
+def are_parts(rows: Iterable[Row]) -> bool:
+    """Whether all boxes of a file lie within 0..1: parts of the image's sides, since no object is within one pixel."""
+    corners = [row.corners for row in rows]
+    return bool(corners) and all(0 <= value <= 1 for four in corners for value in four)
+
+
+def parts_to_pixels(row: Row, size: tuple[int, int]) -> Row:
+    """A box in parts of the sides in pixels of an image of (width, height); an area would be in parts, too."""
+    x0, y0, x1, y1 = row.corners
+    width, height = size
+    return row._replace(corners=(x0 * width, y0 * height, x1 * width, y1 * height), area=None)
+
+
+def in_order(corners: Corners, name: str, report: Report) -> Corners:
+    """x0 y0 x1 y1 with the smaller values first, as not all tools write a box that was drawn to the left or upwards."""
+    x0, y0, x1, y1 = corners
+    if x0 > x1 or y0 > y1:
+        report.add("swapped_box", f"{name}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) ends before it begins.")
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def joined_names(names: dict[int | str, str], file: str, report: Report) -> tuple[Classes, dict[int | str, int]]:
+    """The classes of a file in the order of their ids, those of one name as one, and the label of every id."""
+    ids: dict[str, int | str] = {}
+    label_of = {}
+    for key in sorted(names, key=lambda key: (isinstance(key, str), key)):
+        name = names[key]
+        if name in ids:
+            report.add("duplicate_category", f"{file}: the categories {ids[name]} and {key} are both called {name!r}.")
+        ids.setdefault(name, key)
+        label_of[key] = [*ids].index(name)
+    return Classes(tuple(ids), tuple(ids.values())), label_of
+
+
 def load_photo(image: AnnotatedImage) -> Image.Image:
     """The picture that the boxes were drawn on, as RGB.
 
@@ -119,9 +164,7 @@ def load_photo(image: AnnotatedImage) -> Image.Image:
     )
 
 
-def _cut(
-    corners: tuple[float, float, float, float], width: int, height: int, name: str, report: Report
-) -> tuple[float, float, float, float] | None:
+def _cut(corners: Corners, width: int, height: int, name: str, report: Report) -> Corners | None:
     """The part of a box within its image, or None when there is none."""
     x0, y0, x1, y1 = corners
     text = f"{name}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g})"
@@ -131,4 +174,6 @@ def _cut(
         return None
     if max(abs(a - b) for a, b in zip(corners, cut, strict=True)) > ROUNDING_PX:
         report.add("box_outside", f"{text} reaches outside the image of {width} × {height} pixels; correct it.")
+    if min(cut[2] - cut[0], cut[3] - cut[1]) < LEAST_SIDE_PX:
+        report.add("tiny_box", f"{text} is less than a pixel wide or high; boxes are expected in pixels.")
     return cut

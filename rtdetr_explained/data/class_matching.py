@@ -21,9 +21,12 @@ def with_classes(annotations: Annotations, class_names: Sequence[str], report: R
 
     See `match_names` for names that are written otherwise. Objects of a class that is not among the names are counted
     as of an unknown category and left out. Names that only count ("class 0", "class 1", …) are matched by order when
-    there are as many. Raises InputError when no class matches.
+    there are as many; the report tells that, too. Raises InputError when no class matches.
     """
     table = match_classes(annotations.class_names, class_names)
+    for name, new in zip(annotations.class_names, table.tolist(), strict=True):
+        if new >= 0 and name != class_names[new]:
+            report.add("loose_class", f"{name!r} of the data was taken for {class_names[new]!r}.")
     category_ids: list[int | str] = list(class_names)
     for label, new in enumerate(table.tolist()):
         if new >= 0:

@@ -30,10 +30,10 @@ def draw(result: dict[str, Any]) -> Figure:
     figure = Figure((3.4 * (1 + len(columns)), 0.22 * max(rows, 12) + 1.4), layout="constrained")
     figure.set_facecolor(COLORS.background)
     axes = figure.subplots(1, 1 + len(columns), squeeze=False)[0]
-    bars(axes[0], [*overall, *parts], "all objects; AP of parts", COLORS.bars[0], len(overall), rows)
+    bars(axes[0], [*overall, *parts], "all objects; AP of parts", COLORS.time, len(overall), rows)
     for i, column in enumerate(columns):
         part = f", part {i + 1} of {len(columns)}" if len(columns) > 1 else ""
-        bars(axes[1 + i], column, f"AP by class (objects){part}", COLORS.bars[1], rows=rows)
+        bars(axes[1 + i], column, f"AP by class (objects){part}", COLORS.parameters, rows=rows)
     figure.suptitle(
         f"{result['model']} on {result['data']}: {result['images']} images, {result['objects']} objects\n"
         f"median {latency['median']:.0f} ms, p95 {latency['p95']:.0f} ms per image",

@@ -47,6 +47,8 @@ def photo_samples(images: Iterable[tuple[int, AnnotatedImage]], report: Report) 
         except InputError as error:
             report.add("bad_image", str(error))
             continue
+        for kind, remark in photo.info.items():
+            report.add(kind, remark)
         size = image.width, image.height
         boxes, ignored_boxes = cxcywh_to_xyxy_px(image.boxes, size), cxcywh_to_xyxy_px(image.ignored_boxes, size)
         target = {

@@ -31,9 +31,10 @@ class TrainConfig:
     backbone: str = option("", "file of a trained backbone to begin with, such as one trained on ImageNet")
     data: str = option(
         "shapes",
-        "shapes (generated scenes), a COCO JSON file, a Pascal VOC folder, or a list in it: ImageSets/Main/train.txt",
+        "shapes (generated scenes), a COCO JSON file, a Pascal VOC folder, the data.yaml of YOLO labels, or a list or "
+        "folder of one of these: ImageSets/Main/train.txt",
     )
-    val: str = option("", "COCO JSON file, VOC folder or list to evaluate on; by default only shapes are evaluated")
+    val: str = option("", "data to evaluate on, given like --data; by default only shapes are evaluated")
     val_images: str = option("", "folder of its pictures, found by itself where usual")
     folder: str = option("", "folder of the pictures, the same as --images FOLDER")
     strict: bool = option(False, "stop at the first mistake in the data instead of counting it")

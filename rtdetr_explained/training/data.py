@@ -27,7 +27,7 @@ class Sample(NamedTuple):
     image: Tensor  # 3 H W, uint8
     target: Target
     name: str
-    problems: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()  # kind of `data.report` and sentence
 
 
 class Batch(NamedTuple):
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     images: Tensor  # B 3 H W, uint8
     targets: list[Target]
     names: list[str]
-    problems: list[str]
+    problems: list[tuple[str, str]]
 
 
 class ShapesDataset(Dataset):
@@ -82,14 +82,15 @@ class PhotoDataset(Dataset):
             try:
                 image = load_photo(photo)
             except InputError as error:
-                problems.append(str(error))
+                problems.append(("bad_image", str(error)))
                 continue
+            problems += image.info.items()
             rng = np.random.default_rng([self.seed, 1, index])
             strong = index < self.weak_from
             pixels, boxes, labels = augment(rng, image, photo.boxes, photo.labels, self.size, strong)
             target = {"labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)}
             return Sample(torch.from_numpy(pixels).permute(2, 0, 1), target, photo.name, tuple(problems))
-        return InputError(f"{MAX_UNUSABLE} pictures in a row cannot be read. The last: {problems[-1]}")
+        return InputError(f"{MAX_UNUSABLE} pictures in a row cannot be read. The last: {problems[-1][1]}")
 
 
 class Shard(Sampler):
@@ -134,7 +135,7 @@ def collate(samples: list[Sample | InputError]) -> Batch | InputError:
     if len(good) < len(samples):
         return next(sample for sample in samples if isinstance(sample, InputError))
     images, targets, names, problems = zip(*good, strict=True)
-    return Batch(torch.stack(images), list(targets), list(names), [text for some in problems for text in some])
+    return Batch(torch.stack(images), list(targets), list(names), [one for some in problems for one in some])
 
 
 @lru_cache(maxsize=2)

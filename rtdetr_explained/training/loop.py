@@ -115,7 +115,10 @@ def _train_in(config: TrainConfig, processes: Processes, part: Part | None) -> R
         raise InputError(f"{path} exists already; add --resume to continue that run, or choose another folder.")
     processes.wait()  # until all have looked
     report = Report(strict=config.strict)
-    material = read_material(config, report)
+    try:
+        material = read_material(config, report)
+    finally:  # where nothing can be used, the problems are the reasons
+        say(report.lines(), processes)
     run = start_run(config, material.class_names, processes)
     if config.resume:
         restore(run, load_checkpoint(path), config)
@@ -125,16 +128,15 @@ def _train_in(config: TrainConfig, processes: Processes, part: Part | None) -> R
     if not steps_left and weights_path(config).exists():
         raise InputError(f"The run in {config.out} has seen all its {run.images} images; make it longer to go on.")
     total_steps = run.step + steps_left
-    known_problems = report.lines()
-    say(known_problems, processes)
     if config.weak_epochs and not material.weak_from:
         say([f"All of this run is within its last {config.weak_epochs} epochs: no augmentation."], processes)
+    report = Report(strict=config.strict)  # of the pictures, which are read as the run goes on
     try:
         if steps_left:
             with nullcontext(part.stop_asked) if part else stop_signals() as stop_asked:
                 _steps(run, config, material, report, total_steps, processes, stop_asked, part)
     finally:
-        say([line for line in report.lines() if line not in known_problems], processes)
+        say(report.lines(), processes)
     run.complete = run.step == total_steps
     if processes.first:
         if run.complete or not part:
@@ -188,8 +190,8 @@ def _steps(
     saved = began = time.monotonic()
     with nullcontext() if part else bar:
         for batch in data:
-            for problem in batch.problems:
-                report.add("bad_image", problem)
+            for kind, sentence in batch.problems:
+                report.add(kind, sentence)
             multi_scale = config.multi_scale and run.images < material.weak_from
             row = train_step(run, batch, config, total_steps, multi_scale, processes)
             # All must stop after the same step, and a signal may reach them at different ones.
@@ -254,7 +256,8 @@ def read_material(config: TrainConfig, report: Report) -> Material:
             )
     held_out = None
     if config.val:
-        held_out = read_annotations(Path(config.val), Path(config.val_images) if config.val_images else None, report)
+        pictures = Path(config.val_images) if config.val_images else None
+        held_out = read_annotations(Path(config.val), pictures, report, "val")
         held_out = with_classes(
             replace(held_out, images=held_out.images[: config.evaluate_images]), class_names, report
         )

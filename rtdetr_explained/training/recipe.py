@@ -32,7 +32,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     """
     path = RECIPES / f"{name}.toml" if name in recipe_names() else Path(name)
     try:
-        values = toml.loads(path.read_text(encoding="utf-8"))
+        values = toml.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         known = ", ".join(recipe_names())
         raise InputError(f"{path} cannot be read ({error.strerror}); give a TOML file or one of {known}.") from None

@@ -87,6 +87,7 @@ def test_coco_file(model, coco, capsys):
     assert {kind: problem["count"] for kind, problem in result["problems"].items()} == {
         "missing_image": 1,
         "unknown_category": 1,
+        "loose_class": 12,
     }
     assert "gone.png is not in" in captured.err
     assert "'owl' is not a class of the model" in captured.err
@@ -123,7 +124,9 @@ def test_data_without_an_object_that_the_model_knows(model, coco, capsys):
     content["annotations"] = content["annotations"][-1:]  # the owl
     Path(coco).write_text(json.dumps(content))
     assert cli.main(["evaluate", "--model", model, "--data", coco]) == 2
-    assert "no object of a class that the model knows" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no object of a class that the model knows" in error
+    assert "Objects of an unknown category (left out): 1\n  0.png: 'owl'" in error  # the reason
 
 
 def test_figure_of_many_classes_has_even_columns(model, capsys):

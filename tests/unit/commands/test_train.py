@@ -119,7 +119,7 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
         "Of the 2 classes the weights know 0; the rows of the others in the heads begin at random: 'red', 'blue'."
         in error
     )
-    assert "Images that cannot be used (left out): 1. " in error  # once, though both epochs met it
+    assert "Images that cannot be used (left out): 1\n" in error  # once, though both epochs met it
     assert "5.png" in error
     config, _ = load_weights(out / "run.safetensors")
     assert config.class_names == ("red", "blue")
@@ -220,3 +220,24 @@ def test_strict_stops_at_a_picture_that_cannot_be_read(tmp_path: Path, coco: Pat
     out = ["--out", str(tmp_path / "run"), "--batch", "2", "--steps", "6", "--model", "tiny"]
     assert cli.main(["train", "--data", str(coco), *out, "--strict", *COMMON]) == 2
     assert "5.png" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_used_the_reasons_are_said(tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    arguments = ["train", "--model", "tiny", "--data", str(coco), "--out", str(tmp_path / "run"), "--batch", "2"]
+    assert cli.main([*arguments, "--epochs", "1", *COMMON]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Images without a file (left out): 6"
+    assert [line.split()[0] for line in lines[1:4]] == ["0.png", "1.png", "2.png"]
+    assert lines[4].startswith("None of the 6 images of data.json is in")
+
+
+def test_what_had_to_be_mended_to_read_a_picture_is_said_once(
+    tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture
+):
+    picture = tmp_path / "images" / "5.png"
+    Image.effect_noise((80, 60), 40).convert("RGB").save(picture, "JPEG")
+    picture.write_bytes(picture.read_bytes()[:-200])
+    arguments = ["train", "--model", "tiny", "--data", str(coco), "--out", str(tmp_path / "run"), "--batch", "2"]
+    assert cli.main([*arguments, "--epochs", "2", *COMMON]) == 0
+    assert "Images whose file is cut off (read as far as it goes): 1\n  5.png is cut off" in capsys.readouterr().err
