@@ -15,7 +15,7 @@ from typing import BinaryIO
 import streamlit as st
 from PIL import Image
 
-from rtdetr_explained.data.images import open_image
+from rtdetr_explained.data.images import open_image, remarks_of
 from rtdetr_explained.data.shapes import Scene, SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
 
@@ -157,7 +157,7 @@ def keep_upload(file: BinaryIO) -> str:
     name = f"upload-{hashlib.sha256(data).hexdigest()[:12]}"
     uploads = _uploads()
     uploads.pop(name, None)
-    uploads[name] = Upload(data, _small(picture), tuple(picture.info.values()))
+    uploads[name] = Upload(data, _small(picture), tuple(remarks_of(picture).values()))
     while len(uploads) > MAX_UPLOADS:
         del uploads[next(iter(uploads))]
     return name

@@ -29,10 +29,10 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
 
 def open_photo(source: "ImageSource") -> "Image.Image":
     """The photo asked for; what had to be mended to read it is said."""
-    from rtdetr_explained.data.images import open_image
+    from rtdetr_explained.data.images import open_image, remarks_of
 
     photo = open_image(source)
-    for remark in photo.info.values():
+    for remark in remarks_of(photo).values():
         print(remark, file=sys.stderr)
     return photo
 

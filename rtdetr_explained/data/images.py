@@ -99,6 +99,11 @@ def open_image(source: ImageSource, upright: bool = True) -> Image.Image:
     return rgb
 
 
+def remarks_of(image: Image.Image) -> dict[str, str]:
+    """What had to be mended to read this image from `open_image`: a sentence for each of `REMARKS` that applies."""
+    return {kind: str(image.info[kind]) for kind in REMARKS if kind in image.info}
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels as a viewer shows the picture, from its header. Raises InputError when there is none.
 

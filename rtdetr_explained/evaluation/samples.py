@@ -8,6 +8,7 @@ from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.data.annotations import AnnotatedImage, load_photo
+from rtdetr_explained.data.images import remarks_of
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
@@ -47,7 +48,7 @@ def photo_samples(images: Iterable[tuple[int, AnnotatedImage]], report: Report) 
         except InputError as error:
             report.add("bad_image", str(error))
             continue
-        for kind, remark in photo.info.items():
+        for kind, remark in remarks_of(photo).items():
             report.add(kind, remark)
         size = image.width, image.height
         boxes, ignored_boxes = cxcywh_to_xyxy_px(image.boxes, size), cxcywh_to_xyxy_px(image.ignored_boxes, size)

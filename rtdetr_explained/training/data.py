@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rtdetr_explained.data.annotations import Annotations, load_photo
 from rtdetr_explained.data.augment import augment
+from rtdetr_explained.data.images import remarks_of
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.training.distributed import ALONE, Processes
@@ -84,7 +85,7 @@ class PhotoDataset(Dataset):
             except InputError as error:
                 problems.append(("bad_image", str(error)))
                 continue
-            problems += image.info.items()
+            problems += remarks_of(image).items()
             rng = np.random.default_rng([self.seed, 1, index])
             strong = index < self.weak_from
             pixels, boxes, labels = augment(rng, image, photo.boxes, photo.labels, self.size, strong)
