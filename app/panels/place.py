@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app.session import state
+from app.session.choice import choice_of
 from app.session.state import Selected
 from app.widgets import units
 from app.widgets.text import plain
-from rtdetr_explained.illustrations.query_selection import view as query_selection
 from rtdetr_explained.illustrations.query_selection.place import (
     PlaceReport,
     answer,
@@ -18,13 +18,13 @@ from rtdetr_explained.illustrations.query_selection.place import (
     queries_table,
     with_other_cut,
 )
-from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
+from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView, levels_table, marks_table
 from rtdetr_explained.tracing.trace import Trace
 
 
 def report_of(view: Selected, trace: Trace) -> PlaceReport | None:
     """The report of the place in view, if there is one."""
-    return None if view.place is None else place_report(trace, *view.place, view.unit)
+    return None if view.place is None else place_report(choice_of(view, trace), *view.place)
 
 
 def show(view: Selected, data: QuerySelectionView) -> None:
@@ -84,13 +84,13 @@ def show_marks(data: QuerySelectionView) -> None:
     numbers = st.expander("Score maps as a table", key="table_score_maps", on_change="rerun")
     if numbers.open:
         with numbers:
-            marks = pd.DataFrame(query_selection.marks_table(data))
+            marks = pd.DataFrame(marks_table(data))
             st.dataframe(marks, hide_index=True, height=320, alt="Chosen cells and near misses, best score first")
 
 
 def _levels(data: QuerySelectionView) -> None:
     """What each level has and gives."""
-    levels = pd.DataFrame(query_selection.levels_table(data))
+    levels = pd.DataFrame(levels_table(data))
     levels["share"] = levels["share"].map("{:.0%}".format)
     levels["best score"] = levels["best score"].map("{:.2g}".format)
     levels["cells"] = levels["cells"].map("{:,}".format)

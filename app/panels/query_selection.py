@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.session import models, state
+from app.session.choice import choice_of
 from app.session.state import Selected
 from app.widgets.text import plain
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
@@ -109,7 +110,7 @@ def compare(view: Selected, trace: Trace) -> SelectionChange | None:
     if not changes:
         return None
     try:
-        return selection_change(trace, models.rerun_of(view, trace, tuple(changes)), view.threshold)
+        return selection_change(choice_of(view, trace), models.rerun_of(view, trace, tuple(changes)))
     except InputError as error:
         st.error(plain(error))
         return None

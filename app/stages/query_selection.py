@@ -7,9 +7,10 @@ from app.components import score_maps
 from app.panels import place
 from app.panels import query_selection as selection
 from app.session import models
+from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
-from rtdetr_explained.illustrations.query_selection import steps_page as query_selection_steps
-from rtdetr_explained.illustrations.query_selection import view as query_selection
+from rtdetr_explained.illustrations.query_selection import figure
+from rtdetr_explained.illustrations.query_selection import view as numbers
 
 view, trace = models.current()
 view = selection.settle(view, trace)
@@ -20,7 +21,7 @@ def see() -> None:
     selection.controls(view, trace)
     change = selection.compare(view, trace)
     selection.say(change, trace)
-    data = query_selection.view(trace, view.query, view.unit, view.level, change, place.report_of(view, trace))
+    data = numbers.view(choice_of(view, trace), change, place.report_of(view, trace))
     left, right = st.columns([2, 1], gap="medium")
     with left:
         score_maps.show(view, trace, data)
@@ -29,7 +30,8 @@ def see() -> None:
         place.show(view, data)
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        figures.show_module("query_selection", query_selection_steps, data, selects="query")
+        without_maps, whole = figure.picture_without_maps(data), figure.picture(data)
+        figures.show("query_selection", without_maps, selects="query", export=whole)
         if change is not None:
             selection.show(change)
             controls.threshold(view)

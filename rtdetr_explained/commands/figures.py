@@ -65,7 +65,6 @@ def draw_all(trace: "Trace", denoising: "Trace", query: int, theme: Theme) -> "d
     chosen = {
         "overview": {"query": query},
         "aifi": {"query": query},
-        "query_selection": {"query": query},
         "deformable_attention": {"query": query},
     }
     figures = {}

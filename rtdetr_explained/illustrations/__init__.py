@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ILLUSTRATIONS: dict[str, ModuleType]
 __all__ = ["ILLUSTRATIONS", "picture"]
 ROOMS = ("query_selection", "decoder", "deformable_attention")  # with a file for the numbers and one for the figure
-PICTURES = ("decoder",)  # those that are no longer modules with five functions
+PICTURES = ("query_selection", "decoder")  # those that are no longer modules with five functions
 
 
 def picture(slug: str, choice: Choice) -> Picture:

@@ -18,9 +18,8 @@ from rtdetr_explained.drawing.colors import (
     SELECTED,
 )
 from rtdetr_explained.drawing.photo import soft_photo
-from rtdetr_explained.illustrations.query_selection.figure import CLEAR
 from rtdetr_explained.illustrations.query_selection.place import answer
-from rtdetr_explained.illustrations.query_selection.steps import log_ticks, score_range
+from rtdetr_explained.illustrations.query_selection.tokens import CLEAR, log_ticks, score_range
 from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
 from rtdetr_explained.tracing.trace import Trace
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rtdetr_explained.boxes import iou
 from rtdetr_explained.illustrations.query_selection.tokens import tokens
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.trace import Detection, Trace
 
 AGAIN = ("query_selection", "decoder", "deformable_attention")  # the stages that run again
@@ -69,14 +70,15 @@ class SelectionChange:
         return sum(change.kind == kind for change in self.detections)
 
 
-def selection_change(before: Trace, after: Trace, threshold: float = 0.5) -> SelectionChange:
-    """Compare a trace with a re-run of it from query selection on; `threshold` is that of the detections.
+def selection_change(choice: Choice, after: Trace) -> SelectionChange:
+    """Compare the trace with a re-run of it from query selection on.
 
     The time of the whole pass is the sum of its stages, that of the re-run the sum of the stages that ran again; spared
     is what the others took in the whole pass.
     """
+    before, threshold = choice.trace, choice.threshold
     old, new = tokens(before), tokens(after)
-    found_before, found_after = before.detections(threshold), after.detections(threshold)
+    detected_before, detected_after = before.detections(threshold), after.detections(threshold)
     return SelectionChange(
         queries_before=len(before.token_indices),
         queries_after=len(after.token_indices),
@@ -89,9 +91,9 @@ def selection_change(before: Trace, after: Trace, threshold: float = 0.5) -> Sel
         gained=np.flatnonzero(new.chosen & ~old.chosen),
         lost=np.flatnonzero(old.chosen & ~new.chosen),
         threshold=threshold,
-        detections_before=len(found_before),
-        detections_after=len(found_after),
-        detections=detection_changes(before, after, found_before, found_after),
+        detections_before=len(detected_before),
+        detections_after=len(detected_after),
+        detections=detection_changes(before, after, detected_before, detected_after),
         rerun_ms=sum(after.times_ms[stage] for stage in AGAIN),
         whole_ms=sum(before.times_ms.values()),
         spared_ms=sum(ms for stage, ms in before.times_ms.items() if stage not in AGAIN),
@@ -105,10 +107,10 @@ def method(trace: Trace) -> str:
 
 
 def detection_changes(
-    before: Trace, after: Trace, found_before: Sequence[Detection], found_after: Sequence[Detection]
+    before: Trace, after: Trace, detected_before: Sequence[Detection], detected_after: Sequence[Detection]
 ) -> tuple[DetectionChange, ...]:
     """Detections of both runs by token and class: gained, lost and changed ones first, best scores first."""
-    old, new = by_token(before, found_before), by_token(after, found_after)
+    old, new = by_token(before, detected_before), by_token(after, detected_after)
     every = tokens(before)
     changes = []
     for token, label in {**old, **new}:
@@ -119,10 +121,10 @@ def detection_changes(
             seen = abs(one.score - other.score) >= SEEN_SCORE or moved >= SEEN_PX
             kind, elsewhere = "changed" if seen else "same", False
         elif one:
-            kind, elsewhere = "lost", has_object(one, found_after)
+            kind, elsewhere = "lost", has_object(one, detected_after)
         else:
             assert other
-            kind, elsewhere = "gained", has_object(other, found_before)
+            kind, elsewhere = "gained", has_object(other, detected_before)
         changes.append(
             DetectionChange(
                 kind=kind,
@@ -141,10 +143,10 @@ def detection_changes(
     return tuple(sorted(changes, key=lambda c: (kinds.index(c.kind), -max(c.score_before or 0, c.score_after or 0))))
 
 
-def by_token(trace: Trace, found: Sequence[Detection]) -> dict[tuple[int, int], Detection]:
+def by_token(trace: Trace, detected: Sequence[Detection]) -> dict[tuple[int, int], Detection]:
     """The best detection of each token and class."""
     best: dict[tuple[int, int], Detection] = {}
-    for detection in found:  # best first
+    for detection in detected:  # best first
         best.setdefault((int(trace.token_indices[detection.query]), detection.label), detection)
     return best
 

@@ -1,8 +1,6 @@
-"""The exported figure of query selection: the score maps over the photo, and below them the steps."""
+"""The figure of query selection: the score maps over the photo, and below them the steps, also drawn alone."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,37 +14,44 @@ from rtdetr_explained.drawing.colors import (
     OVERLAY,
     PHOTO_HALO,
     SELECTED,
-    Palette,
-    Theme,
-    palette,
 )
 from rtdetr_explained.drawing.maps import map_panel
-from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Photo, Points, Shape
+from rtdetr_explained.drawing.marks import Axis, Drawing, Heat, Lines, Mark, Panel, Photo, Picture, Points, Shape
 from rtdetr_explained.drawing.photo import soft_photo
-from rtdetr_explained.illustrations.query_selection.steps import STEPS_HEIGHT, log_scores, log_ticks, score_range, steps
-
-if TYPE_CHECKING:
-    from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
+from rtdetr_explained.illustrations.query_selection.steps import STEPS_HEIGHT, steps
+from rtdetr_explained.illustrations.query_selection.tokens import CLEAR, log_scores, log_ticks, score_range
+from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
 
 MAPS_HEIGHT = 256  # pixels
-CLEAR = 0.5  # share of the cells, those with the lowest scores, through which the photo is seen unchanged
 MAP_PHOTO_PX = 320  # longest side of the photo below a map
 
 
-def drawing(view: QuerySelectionView, theme: Theme) -> Drawing:
-    """The figure as panels."""
-    colors = palette(theme)
-    height = MAPS_HEIGHT + STEPS_HEIGHT
+def picture(view: QuerySelectionView) -> Picture:
+    """The whole figure: the maps, and the steps below them."""
     small = soft_photo(view.photo)
     small.thumbnail((MAP_PHOTO_PX, MAP_PHOTO_PX))
-    maps = [score_map(view, level, small, height) for level in range(len(view.chosen))]
-    return Drawing(
-        [*maps, score_bar(view, colors, height), *steps(view, theme, height, MAPS_HEIGHT, right=0.62)],
-        height=height,
+    maps = [score_map(view, level, small) for level in range(len(view.chosen))]
+    panels = [*maps, score_bar(view), *steps(view, MAPS_HEIGHT, right=0.62)]
+    alt_text = (
+        "Score maps of the levels S3, S4 and S5 over the photo with the chosen cells and near misses marked, the share "
+        "of each level and class, the curve of all scores in order with the cut at "
+        f"{view.cutoff:.2g}, and on the photo the cell, the anchor and the first box of query {view.query}. "
+        + caption(view)
     )
+    return Picture(Drawing(panels, height=MAPS_HEIGHT + STEPS_HEIGHT), caption(view), alt_text, table(view))
 
 
-def score_map(view: QuerySelectionView, level: int, photo: Image.Image, height: int) -> Panel:
+def picture_without_maps(view: QuerySelectionView) -> Picture:
+    """The steps alone, for a page that draws the maps by itself."""
+    alt_text = (
+        f"The share of each level and class among the {view.kept} chosen cells, the curve of all scores in order with "
+        f"the cut at {view.cutoff:.2g}, and on the photo the cell, the anchor and the first box of query {view.query}, "
+        "with the numbers between them. " + caption(view)
+    )
+    return Picture(Drawing(steps(view), height=STEPS_HEIGHT), caption(view), alt_text, table(view))
+
+
+def score_map(view: QuerySelectionView, level: int, photo: Image.Image) -> Panel:
     """One level's scores over the photo, with the chosen cells, the near misses and what a re-run changed."""
     scores = view.level_scores[level]
     h, w = scores.shape
@@ -108,7 +113,7 @@ def cell_marks(view: QuerySelectionView, level: int) -> list[Mark]:
     return marks
 
 
-def score_bar(view: QuerySelectionView, colors: Palette, height: int) -> Panel:
+def score_bar(view: QuerySelectionView) -> Panel:
     """The colour bar of the three maps, with the cut."""
     low, high = score_range(view.sorted_scores, CLEAR)
     ramp, ticks = np.linspace(low, high, 64)[None], log_ticks(low, high)
@@ -124,3 +129,24 @@ def score_bar(view: QuerySelectionView, colors: Palette, height: int) -> Panel:
         ],
         title="Best class probability",
     )
+
+
+def caption(view: QuerySelectionView) -> str:
+    """One sentence saying what is seen."""
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(LEVEL_NAMES, view.share, strict=True))
+    return (
+        f"The best {view.kept:,} of {len(view.sorted_scores):,} cells are kept, down to a score of {view.cutoff:.2g} "
+        f"({shares}); query {view.query} comes from {LEVEL_NAMES[view.level]}, row {view.row}, column {view.col}, and "
+        f"takes “{view.class_name}” for its best class with {view.score:.2f}."
+    )
+
+
+def table(view: QuerySelectionView) -> dict[str, list]:
+    """All chosen cells, in the order of the queries."""
+    rows = sorted(
+        (int(q), LEVEL_NAMES[level], int(r), int(c), float(view.level_scores[level][r, c]))
+        for level in view.shown
+        for q, r, c in view.chosen[level]
+    )
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 5
+    return dict(zip(("query", "level", "row", "column", "score"), columns, strict=True))

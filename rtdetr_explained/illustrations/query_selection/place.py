@@ -8,7 +8,8 @@ import numpy as np
 
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
 from rtdetr_explained.illustrations.query_selection.tokens import apart, ordinal, token_at, tokens
-from rtdetr_explained.tracing.trace import Trace, sigmoid
+from rtdetr_explained.tracing.choice import Choice, Unit
+from rtdetr_explained.tracing.trace import sigmoid
 
 COVERING = 3  # queries that are listed
 
@@ -67,7 +68,7 @@ class PlaceReport:
     nearest: QueryReport
     covering: tuple[QueryReport, ...]
     num_covering: int
-    unit: str = "px"
+    unit: Unit
 
     @property
     def best(self) -> CellReport:
@@ -80,8 +81,9 @@ class PlaceReport:
         return tuple(sorted(query for cell in self.cells for query in cell.queries))
 
 
-def place_report(trace: Trace, x: float, y: float, unit: str = "px") -> PlaceReport:
+def place_report(choice: Choice, x: float, y: float) -> PlaceReport:
     """The report of a place in 0..1 of the image. Raises InputError for a place outside of it."""
+    trace, unit = choice.trace, choice.unit
     every = tokens(trace)
     width, height = trace.image_size
     cells = []

@@ -3,76 +3,47 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.drawing.colors import (
+    BACKGROUND,
     COMPARED,
+    GREY,
     LEVEL_COLORS,
     LEVEL_MARKERS,
     LEVEL_NAMES,
+    MUTED,
     ON_PHOTO,
     PHOTO_HALO,
     SELECTED,
-    Palette,
-    Theme,
-    palette,
+    TEXT,
     text_on,
 )
-from rtdetr_explained.drawing.layout import box_outline, photo_part, region_around
-from rtdetr_explained.drawing.marks import Axis, Bars, Dash, Extent, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.layout import outline, photo_panel, photo_part, region_around
+from rtdetr_explained.drawing.marks import Area, Axis, Bars, Dash, Lines, Mark, Panel, Points, Text
 from rtdetr_explained.drawing.text import short_name
+from rtdetr_explained.illustrations.query_selection.tokens import log_scores, log_ticks, score_range
+from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
 
-if TYPE_CHECKING:
-    from rtdetr_explained.illustrations.query_selection.view import QuerySelectionView
-
-LOWEST = 1e-4  # scores below it look alike
 STEPS_HEIGHT = 536  # pixels
 BOX_AXES = ("cx", "cy", "w", "h")
 MOST_CLASSES = 7
 
 
-def steps(view: QuerySelectionView, theme: Theme, height: int, top: int = 0, right: float = 0.985) -> list[Panel]:
-    """All panels, in a figure `height` pixels high, from `top` pixels on; the bar of shares ends at `right`."""
-    colors = palette(theme)
-
-    def at(left: float, upper: int, right: float, lower: int) -> Extent:
-        return (left, top + upper, right, top + lower)
-
+def steps(view: QuerySelectionView, top: int = 0, right: float = 0.985) -> list[Panel]:
+    """All panels, from `top` pixels on; the bar of shares ends at `right`, a fraction of the width."""
     return [
-        shares(view, colors, at(0.012, 24, right, 42)),
-        on_photo(view, at(0.012, 104, 0.37, 304)),
-        chain(view, colors, at(0.38, 88, 0.985, 112 + 22 * len(chain_rows(view)))),
-        curve(view, colors, at(0.075, 354, 0.585, 496)),
-        classes(view, colors, at(0.74, 354, 0.985, 496)),
+        shares(view, (0.012, top + 24, right, top + 42)),
+        on_photo(view, (0.012, top + 104, 0.37, top + 304)),
+        chain(view, (0.38, top + 88, 0.985, top + 112 + 22 * len(chain_rows(view)))),
+        curve(view, (0.075, top + 354, 0.585, top + 496)),
+        classes(view, (0.74, top + 354, 0.985, top + 496)),
     ]
 
 
-def score_range(scores: np.ndarray, share: float = 0) -> tuple[float, float]:
-    """log10 of the lowest score that is told apart, leaving out this share of all, and of the highest."""
-    low, high = np.quantile(scores, (share, 1))
-    return math.log10(max(LOWEST, low)), math.log10(max(2 * LOWEST, high))
-
-
-def log_scores(scores: np.ndarray) -> np.ndarray:
-    """log10 of probabilities, so that the cut between weak scores can be seen."""
-    return np.log10(np.maximum(scores, LOWEST))
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Exponents of round numbers between two exponents: powers of ten, and what lies between where they are few."""
-    ticks: list[float] = []
-    for parts in ((1,), (1, 3), (1, 2, 5)):
-        ticks = [k + math.log10(s) for k in range(math.floor(low), math.ceil(high) + 1) for s in parts]
-        ticks = [t for t in ticks if low <= t <= high]
-        if len(ticks) > 2:
-            return ticks
-    return ticks if len(ticks) > 1 else [low, high]
-
-
-def shares(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
+def shares(view: QuerySelectionView, area: Area) -> Panel:
     """One bar, parted by level; what is too narrow for its words has them below."""
     marks: list[Mark] = []
     left = 0.0
@@ -89,11 +60,11 @@ def shares(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
         left += share
     for at, words in below:
         align, x = ("left", at) if at < 0.5 else ("right", 1.0)
-        marks.append(Text(x, 0, " · ".join(words), colors.text, align=align, valign="top", dy=-2))
+        marks.append(Text(x, 0, " · ".join(words), TEXT, align=align, valign="top", dy=-2))
     return Panel(area, Axis((0, 1)), Axis((0, 1)), marks, title=f"Levels of the {view.kept} chosen cells")
 
 
-def on_photo(view: QuerySelectionView, area: Extent) -> Panel:
+def on_photo(view: QuerySelectionView, area: Area) -> Panel:
     """Cell, anchor and first box on the photo."""
     h, w = view.level_scores[view.level].shape
     cell = np.array([(view.col + 0.5) / w, (view.row + 0.5) / h, 1 / w, 1 / h])
@@ -107,24 +78,22 @@ def on_photo(view: QuerySelectionView, area: Extent) -> Panel:
         ("first box", view.box, SELECTED, "solid"),
     )
     for name, box, color, dash in kinds:
-        x, y = box_outline(cxcywh_to_xyxy_px(box, view.image_size))
         numbers = ", ".join(f"{axis} {value:{form}}" for axis, value in zip(BOX_AXES, box * size, strict=True))
         numbers = numbers.replace("-", "−")
-        marks.append(Lines(x, y, color, 2, dash, halo=True, hover=[f"{name}: {numbers}"] * len(x), name=name))
+        corners = cxcywh_to_xyxy_px(box, view.image_size)
+        marks.append(outline(corners, color, 2, dash, hover=f"{name}: {numbers}", name=name))
     (cell_px, anchor_px, box_px) = boxes
     marks += [
         Text(box_px[0], box_px[1], "first box", SELECTED, valign="bottom", dy=3, bold=True, box=ON_PHOTO),
         Text(anchor_px[2], anchor_px[3], "anchor", ON_PHOTO, align="right", valign="top", dy=-3, box=PHOTO_HALO),
         Text(cell_px[0], cell_px[3], "cell", ON_PHOTO, align="right", dx=-24, dy=-14, box=PHOTO_HALO, leader=True),
     ]
-    return Panel(
+    return photo_panel(
         area,
-        Axis((region[0], region[2])),
-        Axis((region[3], region[1])),
+        region,
         marks,
         title=f"Query {view.query} · {view.class_name} {view.score:.2f}",
         subtitle=f"cell at row {view.row}, column {view.col} of {LEVEL_NAMES[view.level]}",
-        ratio=1,
     )
 
 
@@ -149,15 +118,13 @@ def chain_rows(view: QuerySelectionView) -> list[tuple[str, np.ndarray, str]]:
     return rows
 
 
-def chain(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
+def chain(view: QuerySelectionView, area: Area) -> Panel:
     """The numbers between the cell and its first box as a small table."""
     rows = chain_rows(view)
     columns = (0.58, 0.72, 0.86, 1.0)
-    marks: list[Mark] = [
-        Text(x, 0, name, colors.muted, align="right") for x, name in zip(columns, BOX_AXES, strict=True)
-    ]
+    marks: list[Mark] = [Text(x, 0, name, MUTED, align="right") for x, name in zip(columns, BOX_AXES, strict=True)]
     for i, (name, values, form) in enumerate(rows, start=1):
-        color = SELECTED if name.startswith("first box") else colors.muted if "logit" in name else colors.text
+        color = SELECTED if name.startswith("first box") else MUTED if "logit" in name else TEXT
         marks.append(Text(0, i, name, color))
         for x, value in zip(columns, values, strict=True):
             text = format(float(value), form).replace("-", "−") if np.isfinite(value) else "–"
@@ -167,20 +134,18 @@ def chain(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
     )  # fmt: skip
 
 
-def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
+def curve(view: QuerySelectionView, area: Area) -> Panel:
     """All scores from the best down, on two logarithmic axes, with the cut."""
     low, high = score_range(view.sorted_scores)
     every, rank = view.tokens, np.log10(np.arange(1, len(view.sorted_scores) + 1))
     scores = log_scores(view.sorted_scores)
-    marks: list[Mark] = [Lines(rank, scores, colors.grey, 1.5, name="all cells")]
+    marks: list[Mark] = [Lines(rank, scores, GREY, 1.5, name="all cells")]
     for level in view.shown:
         name, marker = LEVEL_NAMES[level], LEVEL_MARKERS[level]
         of_level = view.sorted_levels == level
         at = np.flatnonzero(of_level & every.near[every.order])
         hover = [f"rank {i + 1} · near miss on {name}<br>score <b>{view.sorted_scores[i]:.3f}</b>" for i in at]
-        marks.append(
-            Points(rank[at], scores[at], colors.grey, 5, marker, open=True, hover=hover, name=f"near misses, {name}")
-        )
+        marks.append(Points(rank[at], scores[at], GREY, 5, marker, open=True, hover=hover, name=f"near misses, {name}"))
         at = np.flatnonzero(of_level & every.chosen[every.order])
         queries = every.queries[every.order[at]]
         hover = [
@@ -191,22 +156,18 @@ def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
             Points(rank[at], scores[at], LEVEL_COLORS[level], 5.5, marker, None, hover=hover, ids=queries,
                    name=f"chosen, {name}")
         )  # fmt: skip
-    marks += cuts(view, colors, low, high)
+    marks += cuts(view, low, high)
     here = f"query {view.query} · rank {view.rank}<br>score <b>{view.score:.3f}</b>"
     x, y = np.array([math.log10(view.rank)]), log_scores(np.array([view.score]))
-    marks.append(
-        Points(x, y, SELECTED, 9, LEVEL_MARKERS[view.level], colors.background, hover=[here], name="selected query")
-    )
+    marks.append(Points(x, y, SELECTED, 9, LEVEL_MARKERS[view.level], BACKGROUND, hover=[here], name="selected query"))
     if view.place is not None:
         best = view.place.best
         x, y = np.array([math.log10(best.rank)]), log_scores(np.array([best.score]))
         words = [f"best cell of the place: {best.where}<br>rank {best.rank}, score <b>{best.score:.3g}</b>"]
-        marks.append(Points(x, y, colors.text, 7, "cross", hover=words, name="place"))
+        marks.append(Points(x, y, TEXT, 7, "cross", hover=words, name="place"))
         # Right of a falling curve there is room above it; at the top, where it falls slowly, only below it.
         valign, dy = ("top", -7) if y[0] > low + 0.85 * (high - low) else ("bottom", 4)
-        marks.append(
-            Text(float(x[0]), float(y[0]), "place", colors.text, valign=valign, dx=5, dy=dy, box=colors.background)
-        )
+        marks.append(Text(float(x[0]), float(y[0]), "place", TEXT, valign=valign, dx=5, dy=dy, box=BACKGROUND))
     ticks, ranks = log_ticks(low, high), log_ticks(0, float(rank[-1]))
     return Panel(
         area,
@@ -217,9 +178,9 @@ def curve(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
     )
 
 
-def cuts(view: QuerySelectionView, colors: Palette, low: float, high: float) -> list[Mark]:
+def cuts(view: QuerySelectionView, low: float, high: float) -> list[Mark]:
     """The cut, and that of a re-run."""
-    x, ground = math.log10(view.kept), colors.background
+    x, ground = math.log10(view.kept), BACKGROUND
     line: Mark = Lines(np.array([x, x]), np.array([low, high]), SELECTED, 1.5, "dash", name="cut")
     words = f"cut-off {view.cutoff:.2g} at rank {view.kept}"
     text: Mark = Text(x, low, words, SELECTED, align="right", valign="bottom", dx=-5, box=ground)
@@ -233,7 +194,7 @@ def cuts(view: QuerySelectionView, colors: Palette, low: float, high: float) -> 
     return [line, again, text, Text(x, low, words, COMPARED, align=align, valign="bottom", dx=dx, dy=17, box=ground)]
 
 
-def classes(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
+def classes(view: QuerySelectionView, area: Area) -> Panel:
     """The best classes of the chosen cells, one bar each, parted by level."""
     counted = [
         (name, [n if level in view.shown else 0 for level, n in enumerate(ns)]) for name, ns in view.class_shares
@@ -253,8 +214,8 @@ def classes(view: QuerySelectionView, colors: Palette, area: Extent) -> Panel:
         )
     most = float(counts.sum(1).max(initial=1))
     for i, (name, ns) in enumerate(shown):
-        marks.append(Text(0, i, short_name(name), colors.text, align="right", dx=-5))
-        marks.append(Text(float(sum(ns)), i, f"{sum(ns)}", colors.muted, dx=4))
+        marks.append(Text(0, i, short_name(name), TEXT, align="right", dx=-5))
+        marks.append(Text(float(sum(ns)), i, f"{sum(ns)}", MUTED, dx=4))
     return Panel(
         area, Axis((0, most * 1.15)), Axis((MOST_CLASSES - 0.4, -0.6)), marks, title="Chosen, by best class"
     )  # fmt: skip

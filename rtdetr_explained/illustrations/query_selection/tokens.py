@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 NEAR_SHARE = 0.25  # as many near misses are marked, in parts of the chosen cells
+LOWEST = 1e-4  # scores below it look alike
+CLEAR = 0.5  # share of the cells, those with the lowest scores, through which the photo is seen unchanged
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,28 @@ def token_at(map_sizes: tuple[tuple[int, int], ...], level: int, x: float, y: fl
     h, w = map_sizes[level]
     start = sum(rows * columns for rows, columns in map_sizes[:level])
     return start + min(int(y * h), h - 1) * w + min(int(x * w), w - 1)
+
+
+def score_range(scores: np.ndarray, share: float = 0) -> tuple[float, float]:
+    """log10 of the lowest score that is told apart, leaving out this share of all, and of the highest."""
+    low, high = np.quantile(scores, (share, 1))
+    return math.log10(max(LOWEST, low)), math.log10(max(2 * LOWEST, high))
+
+
+def log_scores(scores: np.ndarray) -> np.ndarray:
+    """log10 of probabilities, so that the cut between weak scores can be seen."""
+    return np.log10(np.maximum(scores, LOWEST))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Exponents of round numbers between two exponents: powers of ten, and what lies between where they are few."""
+    ticks: list[float] = []
+    for parts in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [k + math.log10(s) for k in range(math.floor(low), math.ceil(high) + 1) for s in parts]
+        ticks = [t for t in ticks if low <= t <= high]
+        if len(ticks) > 2:
+            return ticks
+    return ticks if len(ticks) > 1 else [low, high]
 
 
 def apart(one: float, other: float) -> tuple[str, str]:

@@ -1,25 +1,17 @@
-"""Query selection: which cells of the three maps become queries, and how a cell becomes a first box."""
+"""Query selection: which cells of the three maps become queries, and how a cell becomes a first box, in numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import LEVEL_NAMES, Theme
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
+from rtdetr_explained.drawing.colors import LEVEL_NAMES
 from rtdetr_explained.illustrations.query_selection.change import SelectionChange
-from rtdetr_explained.illustrations.query_selection.figure import drawing
 from rtdetr_explained.illustrations.query_selection.place import PlaceReport
 from rtdetr_explained.illustrations.query_selection.tokens import Tokens, tokens
-from rtdetr_explained.tracing.trace import Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rtdetr_explained.tracing.choice import Choice, Unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +51,10 @@ class QuerySelectionView:
     offset: np.ndarray
     box_logit: np.ndarray
     box: np.ndarray
-    unit: str = "px"
-    only: int | None = None
-    change: SelectionChange | None = None
-    place: PlaceReport | None = None
+    unit: Unit
+    only: int | None
+    change: SelectionChange | None
+    place: PlaceReport | None
 
     @property
     def share(self) -> tuple[float, ...]:
@@ -75,19 +67,9 @@ class QuerySelectionView:
         return tuple(range(len(self.chosen))) if self.only is None else (self.only,)
 
 
-def view(
-    trace: Trace,
-    query: int = 0,
-    unit: str = "px",
-    only: int | None = None,
-    change: SelectionChange | None = None,
-    place: PlaceReport | None = None,
-) -> QuerySelectionView:
-    """What query selection did in this trace, with the way of one query from its cell to its first box.
-
-    Raises InputError when there is no such query.
-    """
-    origin = trace.query(query)
+def view(choice: Choice, change: SelectionChange | None = None, place: PlaceReport | None = None) -> QuerySelectionView:
+    """What query selection did in this trace, with the way of one query from its cell to its first box."""
+    trace, origin = choice.trace, choice.path
     every = tokens(trace)
     sizes = [h * w for h, w in trace.map_sizes]
     starts = np.cumsum([0, *sizes])
@@ -119,7 +101,7 @@ def view(
         kept=every.kept,
         num_queries=len(trace.token_indices),
         cutoff=every.cutoff,
-        query=query,
+        query=choice.query,
         level=origin.level,
         row=origin.row,
         col=origin.col,
@@ -131,8 +113,8 @@ def view(
         offset=offset,
         box_logit=box_logit,
         box=box,
-        unit=unit,
-        only=only,
+        unit=choice.unit,
+        only=choice.level,
         change=change,
         place=place,
     )
@@ -148,46 +130,6 @@ def class_shares(every: Tokens) -> tuple[tuple[str, tuple[int, ...]], ...]:
         per_level = np.bincount(every.levels[here], minlength=len(every.map_sizes))
         shares.append((every.class_name(int(here[0])), tuple(per_level.tolist())))
     return tuple(shares)
-
-
-def plotly_figure(view: QuerySelectionView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: QuerySelectionView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
-
-
-def caption(view: QuerySelectionView) -> str:
-    """One sentence saying what is seen."""
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(LEVEL_NAMES, view.share, strict=True))
-    return (
-        f"The best {view.kept:,} of {len(view.sorted_scores):,} cells are kept, down to a score of {view.cutoff:.2g} "
-        f"({shares}); query {view.query} comes from {LEVEL_NAMES[view.level]}, row {view.row}, column {view.col}, and "
-        f"takes “{view.class_name}” for its best class with {view.score:.2f}."
-    )
-
-
-def alt_text(view: QuerySelectionView) -> str:
-    """The figure in words."""
-    return (
-        "Score maps of the levels S3, S4 and S5 over the photo with the chosen cells and near misses marked, the share "
-        "of each level and class, the curve of all scores in order with the cut at "
-        f"{view.cutoff:.2g}, and on the photo the cell, the anchor and the first box of query {view.query}. "
-    ) + caption(view)
-
-
-def table(view: QuerySelectionView) -> dict[str, list]:
-    """All chosen cells, in the order of the queries."""
-    rows = sorted(
-        (int(q), LEVEL_NAMES[level], int(r), int(c), float(view.level_scores[level][r, c]))
-        for level in view.shown
-        for q, r, c in view.chosen[level]
-    )
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 5
-    return dict(zip(("query", "level", "row", "column", "score"), columns, strict=True))
 
 
 def levels_table(view: QuerySelectionView) -> dict[str, list]:

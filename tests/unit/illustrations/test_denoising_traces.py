@@ -11,6 +11,8 @@ from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations import query_facts
 from rtdetr_explained.illustrations.decoder import duplicates, trajectory, updates
 from rtdetr_explained.illustrations.decoder import view as decoder
+from rtdetr_explained.illustrations.query_selection import view as query_selection
+from rtdetr_explained.illustrations.query_selection.place import place_report
 from rtdetr_explained.tracing.choice import Choice, choose
 from rtdetr_explained.tracing.trace import Trace
 
@@ -20,6 +22,8 @@ VIEWS: dict[str, Callable[[Choice], Any]] = {
     "trajectory": trajectory.trajectory,
     "updates": updates.view,
     "duplicates": duplicates.view,
+    "query_selection": query_selection.view,
+    "place": lambda choice: place_report(choice, 0.4, 0.6),
 }
 
 

@@ -14,13 +14,14 @@ from rtdetr_explained.illustrations.query_selection.change import (
     summary,
     table,
 )
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Detection, Trace
 
 THRESHOLD = 0.2
 
 
 def test_no_change(detector: Detector, trace: Trace) -> None:
-    change = selection_change(trace, detector.rerun(trace, []), THRESHOLD)
+    change = selection_change(choose(trace, threshold=THRESHOLD), detector.rerun(trace, []))
     assert len(change.gained) == len(change.lost) == 0
     assert {row.kind for row in change.detections} == {"same"}
     assert change.detections_before == change.detections_after == len(trace.detections(THRESHOLD)) > 0
@@ -30,7 +31,7 @@ def test_no_change(detector: Detector, trace: Trace) -> None:
 @pytest.mark.parametrize("count", [5, 19, 30])
 def test_cells_gained_and_lost(detector: Detector, trace: Trace, count: int) -> None:
     after = detector.rerun(trace, [edits.set_queries(count)])
-    change = selection_change(trace, after, THRESHOLD)
+    change = selection_change(choose(trace, threshold=THRESHOLD), after)
     before, now = set(trace.token_indices.tolist()), set(after.token_indices.tolist())
     assert set(change.gained.tolist()) == now - before
     assert set(change.lost.tolist()) == before - now
@@ -42,7 +43,7 @@ def test_cells_gained_and_lost(detector: Detector, trace: Trace, count: int) -> 
 
 def test_detections_are_matched_by_token_and_class(detector: Detector, trace: Trace) -> None:
     after = detector.rerun(trace, [edits.set_queries(8)])
-    change = selection_change(trace, after, THRESHOLD)
+    change = selection_change(choose(trace, threshold=THRESHOLD), after)
     old = {(int(trace.token_indices[d.query]), d.name): d for d in reversed(trace.detections(THRESHOLD))}
     new = {(int(after.token_indices[d.query]), d.name): d for d in reversed(after.detections(THRESHOLD))}
     rows = {(row.token, row.class_name): row for row in change.detections}
@@ -63,7 +64,7 @@ def test_detections_are_matched_by_token_and_class(detector: Detector, trace: Tr
 
 def test_pairs_of_cell_and_class_repeat_cells(detector: Detector, trace: Trace) -> None:
     after = detector.rerun(trace, [edits.set_selection("one2many"), edits.set_queries(120)])
-    change = selection_change(trace, after, THRESHOLD)
+    change = selection_change(choose(trace, threshold=THRESHOLD), after)
     assert (change.method_before, change.method_after) == ("default", "one2many")
     assert change.kept_after < change.queries_after == 120
     repeated = 120 - change.kept_after
@@ -75,7 +76,7 @@ def test_pairs_of_cell_and_class_repeat_cells(detector: Detector, trace: Trace) 
 
 
 def test_repeated_detections_are_told_so_that_the_numbers_add_up(detector: Detector, trace: Trace) -> None:
-    change = selection_change(trace, detector.rerun(trace, [edits.set_queries(1)]), THRESHOLD)
+    change = selection_change(choose(trace, threshold=THRESHOLD), detector.rerun(trace, [edits.set_queries(1)]))
     text = summary(change)
     assert text.startswith("With 1 query instead of 20: ")
     assert "repeated" not in text
@@ -88,7 +89,7 @@ def test_repeated_detections_are_told_so_that_the_numbers_add_up(detector: Detec
 
 def test_times_are_those_of_the_traces(detector: Detector, trace: Trace) -> None:
     after = detector.rerun(trace, [edits.set_queries(8)])
-    change = selection_change(trace, after)
+    change = selection_change(choose(trace), after)
     assert change.whole_ms == sum(trace.times_ms.values())
     again = ("query_selection", "decoder", "deformable_attention")
     assert change.rerun_ms == sum(after.times_ms[stage] for stage in again)
@@ -96,7 +97,7 @@ def test_times_are_those_of_the_traces(detector: Detector, trace: Trace) -> None
 
 
 def test_the_table_lists_what_differs_first(detector: Detector, trace: Trace) -> None:
-    change = selection_change(trace, detector.rerun(trace, [edits.set_queries(8)]), THRESHOLD)
+    change = selection_change(choose(trace, threshold=THRESHOLD), detector.rerun(trace, [edits.set_queries(8)]))
     columns = table(change)
     assert {len(column) for column in columns.values()} == {len(change.detections)}
     kinds = [kind.split(",")[0] for kind in columns["change"]]

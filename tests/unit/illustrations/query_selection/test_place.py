@@ -17,6 +17,7 @@ from rtdetr_explained.illustrations.query_selection.place import (
     with_other_cut,
 )
 from rtdetr_explained.illustrations.query_selection.tokens import tokens
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 
@@ -24,7 +25,7 @@ def empty_place(trace: Trace) -> PlaceReport:
     """The report of a place without any query."""
     for x in np.linspace(0.05, 0.95, 15):
         for y in np.linspace(0.05, 0.95, 15):
-            report = place_report(trace, float(x), float(y))
+            report = place_report(choose(trace), float(x), float(y))
             if not report.queries:
                 return report
     raise AssertionError("queries stand everywhere")
@@ -34,7 +35,7 @@ def empty_place(trace: Trace) -> PlaceReport:
 def test_the_cell_of_a_query_tells_it(trace: Trace, query: int) -> None:
     origin = trace.query(query)
     x, y = tokens(trace).centre(origin.token)
-    report = place_report(trace, float(x), float(y))
+    report = place_report(choose(trace), float(x), float(y))
     cell = report.cells[origin.level]
     assert (cell.row, cell.col, cell.token) == (origin.row, origin.col, origin.token)
     assert cell.queries == (query,)
@@ -69,7 +70,7 @@ def test_a_place_without_a_query_says_why(trace: Trace) -> None:
 
 def test_lengths_follow_the_unit(trace: Trace) -> None:
     px = empty_place(trace)
-    image = place_report(trace, *px.place, "image")
+    image = place_report(choose(trace, unit="image"), *px.place)
     centres = tokens(trace).centre(trace.token_indices[[image.nearest.query]])
     assert image.nearest.query == px.nearest.query
     assert image.nearest.away == pytest.approx(np.linalg.norm(centres - image.place))
@@ -79,7 +80,7 @@ def test_lengths_follow_the_unit(trace: Trace) -> None:
 
 def test_queries_whose_final_box_holds_the_place(trace: Trace) -> None:
     x, y = trace.boxes[4, :2].clip(0, 1)
-    report = place_report(trace, float(x), float(y))
+    report = place_report(choose(trace), float(x), float(y))
     corners = np.concatenate(
         [trace.boxes[:, :2] - trace.boxes[:, 2:] / 2, trace.boxes[:, :2] + trace.boxes[:, 2:] / 2], 1
     )
@@ -96,7 +97,7 @@ def test_queries_whose_final_box_holds_the_place(trace: Trace) -> None:
 
 
 def test_one_two_or_no_final_boxes_are_put_into_words(trace: Trace) -> None:
-    report = place_report(trace, 0.5, 0.5)
+    report = place_report(choose(trace), 0.5, 0.5)
     one = replace(report.nearest, covers=True)
     assert "No final box holds" in around(replace(report, covering=(), num_covering=0))
     assert "One final box holds this place; it is that of query" in around(
@@ -114,7 +115,7 @@ def test_a_cell_of_several_queries_names_them(detector: Detector, trace: Trace) 
     pairs = detector.rerun(trace, [edits.set_selection("one2many"), edits.set_queries(120)])
     every = tokens(pairs)
     token = int(every.times.argmax())
-    report = place_report(pairs, *every.centre(token).tolist())
+    report = place_report(choose(pairs), *every.centre(token).tolist())
     cell = report.cells[every.levels[token]]
     np.testing.assert_array_equal(cell.queries, np.flatnonzero(pairs.token_indices == token))
     assert len(cell.queries) > 1
@@ -124,14 +125,14 @@ def test_a_cell_of_several_queries_names_them(detector: Detector, trace: Trace) 
 
 def test_a_cell_too_close_to_the_border_is_explained(detector: Detector) -> None:
     wide = detector.trace(np.full((64, 448, 3), 90, np.uint8), size=(64, 448))
-    report = place_report(wide, 0.0, 0.5)
+    report = place_report(choose(wide), 0.0, 0.5)
     assert [cell.valid for cell in report.cells] == [False, True, True]
     assert report.cells[0].anchor == (1, 1, 1, 1)
     assert "The cell of S3 lies too close to the border for a valid anchor" in answer(report)
 
 
 def test_the_cut_of_a_rerun_is_compared(trace: Trace) -> None:
-    report = place_report(trace, *tokens(trace).centre(trace.query(9).token).tolist())
+    report = place_report(choose(trace), *tokens(trace).centre(trace.query(9).token).tolist())
     rank = report.best.rank
     assert "still makes it" in with_other_cut(report, 20, 0.1)
     assert "no longer makes it" in with_other_cut(report, rank - 1, 0.1)
@@ -143,11 +144,11 @@ def test_the_cut_of_a_rerun_is_compared(trace: Trace) -> None:
 @pytest.mark.parametrize(("x", "y"), [(1.2, 0.5), (0.5, -1)])
 def test_a_place_outside_is_refused(trace: Trace, x: float, y: float) -> None:
     with pytest.raises(InputError, match="not on the image"):
-        place_report(trace, x, y)
+        place_report(choose(trace), x, y)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (1, 0), (0, 1), (1, 1)])
 def test_corners_belong_to_the_image(trace: Trace, corner: tuple[float, float]) -> None:
-    report = place_report(trace, *corner)
+    report = place_report(choose(trace), *corner)
     for cell, (h, w) in zip(report.cells, trace.map_sizes, strict=True):
         assert (cell.row, cell.col) == (corner[1] * (h - 1), corner[0] * (w - 1))

@@ -14,6 +14,7 @@ from rtdetr_explained.illustrations.query_selection import view as query_selecti
 from rtdetr_explained.illustrations.query_selection.change import selection_change
 from rtdetr_explained.illustrations.query_selection.place import place_report
 from rtdetr_explained.illustrations.query_selection.tokens import apart, ordinal, token_at, tokens
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace, sigmoid, token_place
 
 
@@ -124,8 +125,10 @@ def unpack(data: bytes) -> tuple[dict, dict[str, bytes]]:
 
 def test_the_payload_holds_every_token(detector: Detector, trace: Trace) -> None:
     again = detector.rerun(trace, [edits.set_queries(15)])
-    change = selection_change(trace, again)
-    view = query_selection.view(trace, 3, "image", 1, change, place_report(trace, 0.25, 0.75))
+    change = selection_change(choose(trace), again)
+    view = query_selection.view(
+        choose(trace, query=3, unit="image", level=1), change, place_report(choose(trace), 0.25, 0.75)
+    )
     header, sections = unpack(pack(view, trace))
     every = view.tokens
     np.testing.assert_array_equal(np.frombuffer(sections["scores"], "<f4"), every.scores)
