@@ -150,6 +150,8 @@ def _model(view: ViewState) -> None:
             )
             if error := st.session_state.get("weights_error"):
                 st.error(plain(error))
+    else:
+        st.caption("Own weights: start the app on your own computer. Here no files can be named.")
 
 
 def _model_title(name: str) -> str:

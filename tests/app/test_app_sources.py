@@ -18,6 +18,7 @@ from turned_photos import save_turned
 
 from app.session import images, models
 from rtdetr_explained.detector import Detector
+from rtdetr_explained.errors import InputError
 from rtdetr_explained.weights import zoo
 
 SLUGS = ("overview", "denoising")
@@ -238,27 +239,30 @@ def test_a_failed_download_names_nano(open_app, server):
     assert len(at.get("plotly_chart")) == 1
 
 
-@pytest.mark.parametrize(
-    ("address", "allowed"),
-    [
-        (None, True),
-        ("192.168.0.7", True),
-        ("172.17.0.1", True),
-        ("fd00::1", True),
-        ("8.8.8.8", False),
-        ("2001:4860:4860::8888", False),
-        ("unknown", False),
-    ],
-)
-def test_files_of_the_computer_are_not_for_visitors_from_the_internet(monkeypatch, address, allowed):
-    monkeypatch.setattr(models.st, "context", SimpleNamespace(ip_address=address))
-    assert models.may_open_files() is allowed
-
-
 @pytest.fixture
 def at_home(monkeypatch):
-    """A visitor on the computer itself; `AppTest` has no address."""
-    monkeypatch.setattr(models, "may_open_files", lambda: True)
+    """The app as `rtdetr-explained app` starts it for the owner of the computer alone."""
+    monkeypatch.setenv("RTDETR_EXPLAINED_OPEN_FILES", "1")
+
+
+@pytest.mark.parametrize("value", [None, "0", "", "yes"])
+@pytest.mark.parametrize("address", [None, "127.0.0.1", "192.168.0.7"])
+def test_without_the_owners_word_no_visitor_opens_a_file(monkeypatch, value, address):
+    if value is None:
+        monkeypatch.delenv("RTDETR_EXPLAINED_OPEN_FILES", raising=False)
+    else:
+        monkeypatch.setenv("RTDETR_EXPLAINED_OPEN_FILES", value)
+    monkeypatch.setattr(models.st, "context", SimpleNamespace(ip_address=address))
+    assert not models.may_open_files()
+    with pytest.raises(InputError, match="cannot be opened here"):
+        models.use_weights(str(zoo.EMBEDDED / "nano.safetensors"))
+
+
+def test_the_page_says_that_no_files_can_be_named(open_app):
+    at = open_app("overview", image="scene-3-few")
+    assert not at.exception
+    assert "weights_file" not in [field.key for field in at.text_input]
+    assert any("no files can be named" in caption.value for caption in at.sidebar.caption)
 
 
 @pytest.mark.usefixtures("at_home")

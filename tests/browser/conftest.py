@@ -38,8 +38,11 @@ def _serving(script: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true"]
-    command += [f"--server.port={port}", "--server.address=127.0.0.1"]
+    if script == "streamlit_app.py":  # as a user starts it
+        command = [sys.executable, "-m", "rtdetr_explained.cli", "app", "--headless", f"--port={port}"]
+    else:
+        command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true"]
+        command += [f"--server.port={port}", "--server.address=127.0.0.1"]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
