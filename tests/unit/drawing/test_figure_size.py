@@ -8,10 +8,9 @@ import pytest
 from random_models import TINY, random_model
 
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.illustrations import denoising
-from rtdetr_explained.illustrations.decoder import view as decoder
-from rtdetr_explained.illustrations.deformable_attention import view as deformable_attention
-from rtdetr_explained.illustrations.query_selection import view as query_selection
+from rtdetr_explained.drawing.to_plotly import to_plotly
+from rtdetr_explained.illustrations import ILLUSTRATIONS, PICTURES, picture
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
 # As many tokens, queries, heads, points and layers as the largest published model has.
@@ -29,9 +28,12 @@ def large() -> tuple[Trace, Trace]:
     return trace, detector.trace_denoising(trace, boxes, np.zeros(20, int))
 
 
-@pytest.mark.parametrize("module", [query_selection, decoder, deformable_attention, denoising])
-def test_a_figure_stays_below_a_megabyte(large: tuple[Trace, Trace], module: Any) -> None:
-    view = module.view(large[1] if module is denoising else large[0])
-    figure = module.plotly_figure(view, "light")
+@pytest.mark.parametrize("slug", ["query_selection", "decoder", "deformable_attention", "denoising"])
+def test_a_figure_stays_below_a_megabyte(large: tuple[Trace, Trace], slug: str) -> None:
+    trace = large[slug == "denoising"]
+    if slug in PICTURES:
+        figure: Any = to_plotly(picture(slug, choose(trace)).drawing, "light")
+    else:
+        figure = ILLUSTRATIONS[slug].plotly_figure(ILLUSTRATIONS[slug].view(trace), "light")
     assert len(figure.to_json()) < 1_000_000
     assert all(len(image.source) < 250_000 for image in figure.layout.images)

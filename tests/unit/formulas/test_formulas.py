@@ -172,7 +172,7 @@ def test_queries_chosen_as_pairs_need_no_rank(detector, trace):
 
 def test_the_rank_is_that_of_the_figure(trace):
     rank = formulas("query_selection", choose(trace, query=6))[1]
-    assert rank.computed[1] == rank.traced[1] == query_selection.view(trace, 6).rank == 7
+    assert rank.computed[1] == rank.traced[1] == query_selection.view(choose(trace, query=6)).rank == 7
     assert r"\mathrm{rank} = 7" in rank.numbers
 
 
