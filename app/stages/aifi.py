@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import depths
 from app.session import models
+from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import aifi
 
@@ -12,7 +13,7 @@ view, trace = models.current()
 
 def see() -> None:
     """Figure and inspector."""
-    data = aifi.view(trace, query=view.query, cell=view.cell, head=view.head, scale=view.scale or "map")
+    data = aifi.view(choice_of(view, trace))
     left, right = st.columns([2, 1], gap="medium")
     with left:
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -20,7 +21,7 @@ def see() -> None:
             controls.scale(view, data.scale)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             controls.cell(view, data.cell, trace)
-        figures.show_module("aifi", aifi, data, selects="cell")
+        figures.show("aifi", aifi.picture(data), selects="cell")
     with right:
         inspector.show(view, trace)
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import depths
 from app.session import models
+from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from app.widgets import retrace as further
 from rtdetr_explained.illustrations import ccff
@@ -19,7 +20,8 @@ def see() -> None:
             channel = controls.channel(view, len(trace["hybrid_encoder.ccff.n3"].array))
             scale = controls.scale(view, "stage")
         whole = further.obtain(view, trace, (ccff.SITES["P3"], ccff.SITES["P4"]), "Trace again with P3 and P4")
-        figures.show_module("ccff", ccff, ccff.view(whole, channel=channel, scale=scale))
+        data = ccff.view(choice_of(view, whole, channel=channel, scale=scale))
+        figures.show("ccff", ccff.picture(data))
     with right:
         inspector.show(view, trace)
 

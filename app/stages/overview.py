@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import depths
 from app.session import models
+from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector, tables
 from rtdetr_explained.illustrations import overview
 
@@ -12,10 +13,10 @@ view, trace = models.current()
 
 def see() -> None:
     """Figure and inspector."""
-    data = overview.view(trace, threshold=view.threshold, query=view.query)
+    picture = overview.picture(overview.view(choice_of(view, trace)))
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        figures.show_module("overview", overview, data, selects="query")
+        figures.show("overview", picture, selects="query")
     with right:
         controls.threshold(view)
         tables.show_detections(trace, view, "overview")

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED, Theme
-from rtdetr_explained.drawing.layout import box_outline, place_labels
+from rtdetr_explained.drawing.colors import ON_PHOTO, PHOTO_HALO, SELECTED
+from rtdetr_explained.drawing.layout import outline, place_labels
 from rtdetr_explained.drawing.maps import cells, color_bar, map_panel
-from rtdetr_explained.drawing.marks import SMALL_PX, Drawing, Extent, Lines, Mark, Panel, Photo, Text
+from rtdetr_explained.drawing.marks import SMALL_PX, Area, Drawing, Hits, Lines, Mark, Panel, Photo, Picture, Text
 from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.drawing.text import number
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.errors import InputError
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.choice import Choice, Scope
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SCALES = ("map", "stage")
 WIDTH, HEIGHT, HEADER = 900, 560, 46
 TITLE = 38  # pixels between small maps
 MAIN = 0.54  # of the width
@@ -48,58 +39,43 @@ class AifiView:
     column: int
     query: int | None
     head: int | None
-    scale: str
+    scale: Scope
     attention: np.ndarray
     heads: np.ndarray
     shared_high: float
     similarity: np.ndarray
 
 
-def view(
-    trace: Trace, query: int | None = None, cell: int | None = None, head: int | None = None, scale: str = "map"
-) -> AifiView:
-    """The attention of one cell, counted row by row from the top left.
-
-    Without `cell` it is the one below the first reference point of `query`, and without `query` of the best scored
-    query. Raises InputError for a cell, head, query or scale that does not exist.
-    """
-    if scale not in SCALES:
-        raise InputError(f"There is no scale {scale!r}; use one of {', '.join(SCALES)}.")
-    weights = trace[WEIGHTS].array  # head token token_attended
+def view(choice: Choice) -> AifiView:
+    """The attention of one cell: the chosen one, or else the one below the query's first reference point."""
+    trace, cell = choice.trace, choice.cell_of_s5
     h, w = trace.map_sizes[-1]
-    if cell is None:
-        query = int(np.argmax(trace.scores)) if query is None else query
-        x, y = trace.query(query).reference_boxes[0][:2]
-        cell = min(int(y * h), h - 1) * w + min(int(x * w), w - 1)
-    else:
-        query = None
-    if not 0 <= cell < h * w:
-        raise InputError(f"There is no cell {cell}; S5 has {h} rows of {w}, so cells 0 to {h * w - 1}.")
-    if head is not None and not 0 <= head < len(weights):
-        raise InputError(f"There is no head {head}; AIFI has heads 0 to {len(weights) - 1}.")
-    heads = weights[:, cell].astype(np.float32).reshape(-1, h, w)
-    attention = heads.mean(axis=0) if head is None else heads[head]
+    heads = trace[WEIGHTS].array[:, cell].astype(np.float32).reshape(-1, h, w)  # head token token_attended
     codes = trace["hybrid_encoder.aifi.position"].array.astype(np.float32)  # token channel
     lengths = np.linalg.norm(codes, axis=1)
-    similarity = (codes @ codes[cell] / (lengths * lengths[cell])).reshape(h, w)
     return AifiView(
         photo=trace.photo,
         image_size=trace.image_size,
         cell=cell,
         row=cell // w,
         column=cell % w,
-        query=query,
-        head=head,
-        scale=scale,
-        attention=attention,
+        query=choice.query if choice.cell is None else None,
+        head=choice.head,
+        scale=choice.scale or "map",
+        attention=heads.mean(axis=0) if choice.head is None else heads[choice.head],
         heads=heads,
         shared_high=float(heads.max()),
-        similarity=similarity,
+        similarity=(codes @ codes[cell] / (lengths * lengths[cell])).reshape(h, w),
     )
 
 
-def drawing(view: AifiView, theme: Theme) -> Drawing:
+def picture(view: AifiView) -> Picture:
     """The photo with the attention on the left, all heads and the similarity of positions on the right."""
+    return Picture(drawing(view), caption(view), alt_text(view), table(view))
+
+
+def drawing(view: AifiView) -> Drawing:
+    """The panels in the room that the photo's proportions leave."""
     aspect = view.image_size[1] / view.image_size[0]
     tall = min(MAIN * WIDTH * aspect, HEIGHT - HEADER - 46)
     wide = tall / aspect / WIDTH
@@ -115,15 +91,12 @@ def drawing(view: AifiView, theme: Theme) -> Drawing:
     bottom = max(tall, rows * (tile_tall + TITLE) - TITLE) + HEADER
     height = round(bottom + 46)
 
-    def area(x: float, y: float, width: float, tallness: float) -> Extent:
-        return x, y, x + width, y + tallness
-
-    panels = [photo_panel(view, theme, area(0, HEADER, wide, tall), height, high, which)]
+    panels = [photo_panel(view, (0, HEADER, wide, HEADER + tall), high, which)]
     scope = f"range of {'all heads' if shared else 'this map'}"
-    title = f"attention weight, {which}"
-    panels.append(color_bar(area(0, HEADER + tall + 20, wide, 9), "overlay", 0, high, title, scope))
+    title, y = f"attention weight, {which}", HEADER + tall + 20
+    panels.append(color_bar((0, y, wide, y + 9), "overlay", 0, high, title, scope))
     for i in range(len(names) + 1):
-        place = area(left + i % columns * (tile + gap), HEADER + i // columns * (tile_tall + TITLE), tile, tile_tall)
+        x, y = left + i % columns * (tile + gap), HEADER + i // columns * (tile_tall + TITLE)
         if i < len(names):
             values, low, top = view.heads[i], 0.0, view.shared_high if shared else float(view.heads[i].max())
             name, title, subtitle = names[i], names[i], f"max {float(values.max()):.2g}"
@@ -133,20 +106,12 @@ def drawing(view: AifiView, theme: Theme) -> Drawing:
         marks: list[Mark] = [cells(values, "sequential", low, top, name), cell_outline(view, 1.4)]
         if i == view.head:
             h, w = values.shape
-            frame = box_outline(np.array([-0.5, -0.5, w - 0.5, h - 0.5]))
-            marks.append(Lines(*frame, SELECTED, 4, name="selected head"))
-        panels.append(map_panel(place, values.shape, view.image_size, marks, title, subtitle))
+            frame = np.array([-0.5, -0.5, w - 0.5, h - 0.5])
+            marks.append(outline(frame, SELECTED, 4, halo=False, name="selected head"))
+        panels.append(map_panel((x, y, x + tile, y + tile_tall), values.shape, view.image_size, marks, title, subtitle))
     title, scope = ("weight", "range of all heads") if shared else ("weight / the head’s maximum", "range of each head")
-    panels.append(
-        color_bar(
-            area(left, HEADER + rows * (tile_tall + TITLE) - TITLE + 20, columns * (tile + gap) - gap, 9),
-            "sequential",
-            0,
-            view.shared_high if shared else 1,
-            title,
-            scope,
-        )
-    )
+    y, top = HEADER + rows * (tile_tall + TITLE) - TITLE + 20, view.shared_high if shared else 1
+    panels.append(color_bar((left, y, left + columns * (tile + gap) - gap, y + 9), "sequential", 0, top, title, scope))
     return Drawing(panels, WIDTH, height)
 
 
@@ -160,7 +125,7 @@ def tile_columns(count: int, width: float, height: float, aspect: float, gap: fl
     return best, sizes[best]
 
 
-def photo_panel(view: AifiView, theme: Theme, place: Extent, height: int, high: float, which: str) -> Panel:
+def photo_panel(view: AifiView, area: Area, high: float, which: str) -> Panel:
     """The darkened photo, brighter where the selected cell looks, with the cells that get the largest weights."""
     h, w = view.attention.shape
     heat = cells(view.attention, "overlay", 0, high, f"weight, {which}")
@@ -168,8 +133,8 @@ def photo_panel(view: AifiView, theme: Theme, place: Extent, height: int, high: 
     order = [int(i) for i in np.argsort(-view.attention, axis=None, kind="stable") if i != view.cell][:LABELLED]
     x, y = np.array(order) % w, np.array(order) // w
     corners = np.stack([x - 0.5, y - 0.5, x + 0.5, y + 0.5], axis=1)
-    marks.append(Lines(*box_outline(corners), ON_PHOTO, 1.2, name="largest weights"))
-    cell_wide, cell_tall = (place[2] - place[0]) * WIDTH / w, (place[3] - place[1]) / h  # pixels
+    marks.append(outline(corners, ON_PHOTO, 1.2, halo=False, name="largest weights"))
+    cell_wide, cell_tall = (area[2] - area[0]) * WIDTH / w, (area[3] - area[1]) / h  # pixels
     texts = [f"{view.attention.flat[i]:.2g}" for i in order]
     sizes = [((7 * len(text) + 4) / cell_wide, 17 / cell_tall) for text in texts]
     half = np.array(sizes) / 2
@@ -178,12 +143,12 @@ def photo_panel(view: AifiView, theme: Theme, place: Extent, height: int, high: 
     )  # a label above is centred
     for text, corner, (dx, dy) in zip(texts, place_labels(lines + 0.5, sizes, (w, h)), half.tolist(), strict=True):
         if corner is not None:
-            place_x, place_y = corner[0] + dx - 0.5, corner[1] + dy - 0.5
-            marks.append(Text(place_x, place_y, text, ON_PHOTO, SMALL_PX, "center", box=PHOTO_HALO))
-    marks.append(cell_outline(view, 2.6))
+            center = corner[0] + dx - 0.5, corner[1] + dy - 0.5
+            marks.append(Text(*center, text, ON_PHOTO, SMALL_PX, "center", box=PHOTO_HALO))
+    marks += [cell_outline(view, 2.6), hits(view)]
     origin = f", below query {view.query}" if view.query is not None else ""
     return map_panel(
-        place,
+        area,
         (h, w),
         view.image_size,
         marks,
@@ -195,32 +160,15 @@ def photo_panel(view: AifiView, theme: Theme, place: Extent, height: int, high: 
 def cell_outline(view: AifiView, width: float) -> Lines:
     """The selected cell, in units of cells."""
     corners = np.array([view.column - 0.5, view.row - 0.5, view.column + 0.5, view.row + 0.5])
-    return Lines(*box_outline(corners), SELECTED, width, halo=True, name="selected cell")
+    return outline(corners, SELECTED, width, name="selected cell")
 
 
-def plotly_figure(view: AifiView, theme: Theme) -> go.Figure:
-    """The interactive figure; an invisible point in each cell carries the cell's number, for clicks."""
-    figure = to_plotly(drawing(view, theme), theme)
-    rows, columns = np.indices(view.attention.shape)
-    hover = [
-        f"cell {i}: row {r}, column {c}<br>weight <b>{number(float(view.attention[r, c]))}</b>"
-        for i, (r, c) in enumerate(zip(rows.ravel().tolist(), columns.ravel().tolist(), strict=True))
-    ]
-    return figure.add_scatter(
-        x=columns.ravel().astype(np.int16),
-        y=rows.ravel().astype(np.int16),
-        mode="markers",
-        marker={"size": 14, "opacity": 0},
-        customdata=np.arange(view.attention.size, dtype=np.int32),
-        hovertext=hover,
-        hoverinfo="text",
-        name="cells",
-    )
-
-
-def matplotlib_figure(view: AifiView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
+def hits(view: AifiView) -> Hits:
+    """Every cell by its number, for clicks."""
+    rows, columns = (axis.ravel() for axis in np.indices(view.attention.shape, dtype=np.int16))
+    places = zip(rows.tolist(), columns.tolist(), view.attention.ravel().tolist(), strict=True)
+    hover = [f"cell {i}: row {r}, column {c}<br>weight <b>{number(w)}</b>" for i, (r, c, w) in enumerate(places)]
+    return Hits(columns, rows, np.arange(len(hover), dtype=np.int32), hover, name="cells")
 
 
 def caption(view: AifiView) -> str:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, Palette, Scale, Theme, palette
-from rtdetr_explained.drawing.layout import box_outline
+from rtdetr_explained.drawing.colors import GREY, LEVEL_COLORS, MUTED, TEXT, Scale
+from rtdetr_explained.drawing.layout import outline
 from rtdetr_explained.drawing.maps import channel_map, color_bar_marks, value_range
-from rtdetr_explained.drawing.marks import FONT_PX, SMALL_PX, Axis, Drawing, Heat, Lines, Mark, Panel, Text
+from rtdetr_explained.drawing.marks import FONT_PX, SMALL_PX, Axis, Drawing, Heat, Lines, Mark, Panel, Picture, Text
 from rtdetr_explained.drawing.text import number, shape_text
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.errors import InputError
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.choice import Choice, Scope
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SCALES = ("map", "stage")
 WIDTH = 900
 COLUMNS = (108.0, 440.0, 735.0)  # centres of the inputs, the top-down and the bottom-up path, in pixels
 WIDEST, TALLEST = 210.0, 200.0  # of a map at stride 8, in pixels
@@ -66,21 +57,18 @@ class CcffView:
 
     image_size: tuple[int, int]
     channel: int | None
-    scale: str
+    scale: Scope
     nodes: tuple[Node, ...]
 
 
-def view(trace: Trace, channel: int | None = None, scale: str = "stage") -> CcffView:
-    """The fusion graph; with `scale` "map" each map has its own range of colours, with "stage" all share one.
+def view(choice: Choice) -> CcffView:
+    """The fusion graph; with `scale` "map" each map has its own range of colours, else all share one.
 
-    Raises InputError for a channel or scale that does not exist.
+    Raises InputError for a channel that does not exist.
     """
-    if scale not in SCALES:
-        raise InputError(f"There is no scale {scale!r}; use one of {', '.join(SCALES)}.")
+    trace, scale = choice.trace, choice.scale or "stage"
     infos = {site.name: site for site in trace.sites()}
-    channels = infos[SITES["N3"]].shape[0]
-    if channel is not None and not 0 <= channel < channels:
-        raise InputError(f"There is no channel {channel}; the maps of the encoder have channels 0 to {channels - 1}.")
+    channel = choice.channel_of(infos[SITES["N3"]].shape[0], "the maps of the encoder")
     values = {name: channel_map(trace[site].array, channel) for name, site in SITES.items() if site in trace}
     kind, low, high = value_range(list(values.values()))
     nodes = []
@@ -92,6 +80,11 @@ def view(trace: Trace, channel: int | None = None, scale: str = "stage") -> Ccff
             ends = (-reach, reach) if kind == "diverging" else value_range([drawn])[1:]
         nodes.append(Node(name, site, infos[site].doc, infos[site].shape, drawn, kind, *ends))
     return CcffView(trace.image_size, channel, scale, tuple(nodes))
+
+
+def picture(view: CcffView) -> Picture:
+    """The graph, each node a map at its true size."""
+    return Picture(drawing(view), caption(view), alt_text(view), table(view))
 
 
 @dataclass(frozen=True)
@@ -126,15 +119,14 @@ def places(image_size: tuple[int, int]) -> dict[str, Place]:
     return found
 
 
-def drawing(view: CcffView, theme: Theme) -> Drawing:
+def drawing(view: CcffView) -> Drawing:
     """One panel in pixels, so that maps and arrows keep their places when the page is narrow."""
-    colors = palette(theme)
     at = places(view.image_size)
     height = max(at["N3"].y1, at["N3"].y + 98) + 10
     marks: list[Mark] = []
     for node in view.nodes:
-        marks += node_marks(node, at[node.name], view.scale, theme)
-    marks += edges(at, colors)
+        marks += node_marks(node, at[node.name], view.scale)
+    marks += edges(at)
     what = "RMS over channels" if view.channel is None else f"channel {view.channel}"
     own = view.scale == "map"
     node = view.nodes[0]
@@ -143,14 +135,13 @@ def drawing(view: CcffView, theme: Theme) -> Drawing:
     extent = (left, height - 34, WIDTH - 6, height - 25)
     marks += color_bar_marks(extent, node.kind, low, high, what, f"range of {'each map' if own else 'all maps'}")
     legend = "framed in colour: the outputs"
-    marks.append(Text(left, extent[1], legend, colors.muted, SMALL_PX, dy=28))
+    marks.append(Text(left, extent[1], legend, MUTED, SMALL_PX, dy=28))
     panel = Panel((0, 0, 1, height), Axis((0, WIDTH)), Axis((height, 0)), marks, ratio=1)
     return Drawing([panel], WIDTH, round(height))
 
 
-def node_marks(node: Node, place: Place, scale: str, theme: Theme) -> list[Mark]:
+def node_marks(node: Node, place: Place, scale: Scope) -> list[Mark]:
     """The map (or an empty frame), its frame, and its name, shape and range above the line that leaves it."""
-    colors = palette(theme)
     extent = (place.x0, place.y0, place.x1, place.y1)
     output = node.name in ("N3", "N4", "N5")
     marks: list[Mark] = []
@@ -160,22 +151,22 @@ def node_marks(node: Node, place: Place, scale: str, theme: Theme) -> list[Mark]
         values = node.values.astype(np.float32)
         marks.append(Heat(values, extent, node.low, node.high, node.kind, cells, hover))
     else:
-        marks.append(Text(place.x, place.y, "not kept", colors.muted, SMALL_PX, "center"))
-    frame, width = (LEVEL_COLORS[node.level], 3.0) if output else (colors.grey, 1.0)
+        marks.append(Text(place.x, place.y, "not kept", MUTED, SMALL_PX, "center"))
+    frame, width = (LEVEL_COLORS[node.level], 3.0) if output else (GREY, 1.0)
     dash = "solid" if node.values is not None else "dash"
-    marks.append(Lines(*box_outline(np.array(extent)), frame, width, dash, name=node.name))
+    marks.append(outline(np.array(extent), frame, width, dash, halo=False, name=node.name))
     lines = [
-        (LONG_NAMES.get(node.name, node.name), FONT_PX, colors.text),
-        (shape_text(node.shape), SMALL_PX, colors.muted),
+        (LONG_NAMES.get(node.name, node.name), FONT_PX, TEXT),
+        (shape_text(node.shape), SMALL_PX, MUTED),
     ]
     if scale == "map" and node.values is not None:
-        lines.append((f"{number(node.low)} to {number(node.high)}", SMALL_PX, colors.muted))
+        lines.append((f"{number(node.low)} to {number(node.high)}", SMALL_PX, MUTED))
     for i, (text, size, color) in enumerate(reversed(lines)):
         marks.append(Text(place.x1, place.y, text, color, size, dx=7, dy=9 + 14 * i, bold=size == FONT_PX))
     return marks
 
 
-def edges(at: dict[str, Place], colors: Palette) -> list[Mark]:
+def edges(at: dict[str, Place]) -> list[Mark]:
     """The arrows of the graph with the operations on them."""
     marks: list[Mark] = []
     gap = 4
@@ -187,21 +178,21 @@ def edges(at: dict[str, Place], colors: Palette) -> list[Mark]:
         ("T5", "N5", "concat, CSP"),
     ):
         a, b = at[source], at[target]
-        marks += arrow([(a.x1 + gap, a.y), (b.x0 - gap, a.y)], colors.muted)
-        marks.append(Text(b.x0, a.y, words, colors.muted, SMALL_PX, "right", dx=-12, dy=-9))
+        marks += arrow([(a.x1 + gap, a.y), (b.x0 - gap, a.y)], MUTED)
+        marks.append(Text(b.x0, a.y, words, MUTED, SMALL_PX, "right", dx=-12, dy=-9))
     for source, target, words in (
         ("T5", "F4", ("doubled in size",)),
         ("F4", "N3", ("1×1 conv gives T4,", "doubled in size")),
     ):
         a, b = at[source], at[target]
-        marks += arrow([(a.x, a.y1 + gap), (b.x, b.y0 - gap)], colors.muted)
-        marks += beside(a.x, (a.y1 + b.y0) / 2, words, colors)
+        marks += arrow([(a.x, a.y1 + gap), (b.x, b.y0 - gap)], MUTED)
+        marks += beside(a.x, (a.y1 + b.y0) / 2, words)
     up = ("3×3 conv, stride 2",)
     a, b, c = at["N3"], at["N4"], at["N5"]
-    marks += arrow([(a.x1 + gap, a.y), (b.x, a.y), (b.x, b.y1 + gap)], colors.muted)
-    marks += beside(b.x, (b.y1 + a.y) / 2, up, colors)
-    marks += arrow([(b.x, b.y0 - gap), (b.x, c.y1 + gap)], colors.muted)
-    marks += beside(b.x, (b.y0 + c.y1) / 2, up, colors)
+    marks += arrow([(a.x1 + gap, a.y), (b.x, a.y), (b.x, b.y1 + gap)], MUTED)
+    marks += beside(b.x, (b.y1 + a.y) / 2, up)
+    marks += arrow([(b.x, b.y0 - gap), (b.x, c.y1 + gap)], MUTED)
+    marks += beside(b.x, (b.y0 + c.y1) / 2, up)
     return marks
 
 
@@ -214,20 +205,10 @@ def arrow(points: Sequence[tuple[float, float]], color: str) -> list[Mark]:
     return [Lines(x, y, color, 1.4), Lines(head_x, head_y, color, 1.4)]
 
 
-def beside(x: float, y: float, lines: Sequence[str], colors: Palette) -> list[Mark]:
+def beside(x: float, y: float, lines: Sequence[str]) -> list[Mark]:
     """Words to the left of a vertical arrow."""
     first = 7 * (len(lines) - 1)
-    return [Text(x, y, line, colors.muted, SMALL_PX, "right", dx=-8, dy=first - 14 * i) for i, line in enumerate(lines)]
-
-
-def plotly_figure(view: CcffView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: CcffView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
+    return [Text(x, y, line, MUTED, SMALL_PX, "right", dx=-8, dy=first - 14 * i) for i, line in enumerate(lines)]
 
 
 def caption(view: CcffView) -> str:

@@ -4,50 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
+from rtdetr_explained.drawing import layout
 from rtdetr_explained.drawing.colors import (
+    LINE,
+    MUTED,
     ON_PHOTO,
     OPERATIONS,
     PARAMETERS,
     PHOTO_HALO,
     SELECTED,
+    TEXT,
     TIME,
-    Palette,
-    Theme,
-    palette,
     text_on,
 )
-from rtdetr_explained.drawing.layout import box_outline, place_labels
-from rtdetr_explained.drawing.marks import SMALL_PX, Axis, Bars, Drawing, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.marks import (
+    SMALL_PX,
+    Axis,
+    Bars,
+    Drawing,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Picture,
+    Points,
+    Text,
+)
 from rtdetr_explained.drawing.text import shape_text
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
+from rtdetr_explained.illustrations import stages
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.trace import Detection, Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 900, 560
 PHOTO_SHARE = 0.42  # of the width
 MAX_LABELS = 20
 BEST = 16  # queries in the list under the photo
 FLOW = ("backbone", "aifi", "ccff", "query_selection", "decoder")
-TITLES = {
-    "backbone": "Backbone",
-    "aifi": "AIFI",
-    "ccff": "CCFF",
-    "query_selection": "Query selection",
-    "decoder": "Decoder",
-    "deformable_attention": "⊃ deformable attention",
-    "denoising": "Denoising",
-    "overview": "All together",
-}
+TITLES = {slug: stage.title for slug, stage in stages.STAGES.items()}
+TITLES |= {"overview": "All together", "deformable_attention": f"⊃ {TITLES['deformable_attention'].lower()}"}
 
 
 @dataclass(frozen=True)
@@ -81,15 +80,12 @@ class OverviewView:
     stages: tuple[Stage, ...]
 
 
-def view(trace: Trace, query: int | None = None, threshold: float = 0.5) -> OverviewView:
-    """What the network found above `threshold`, with one query selected (the best scored by default).
-
-    Raises InputError when there is no such query.
-    """
+def view(choice: Choice) -> OverviewView:
+    """What the network found above the threshold, with the selected query."""
+    trace = choice.trace
     order = np.argsort(-trace.scores, kind="stable")
-    selected = trace.query(int(order[0]) if query is None else query).index
     times: dict[str, float | None] = {**trace.times_ms, "overview": sum(trace.times_ms.values())}
-    stages = (
+    rows = (
         Stage(slug, TITLES[slug], output, times.get(slug), trace.profile[slug].parameters, trace.profile[slug].flops)
         for slug, output in outputs(trace).items()
     )
@@ -97,13 +93,18 @@ def view(trace: Trace, query: int | None = None, threshold: float = 0.5) -> Over
         photo=trace.photo,
         image_size=trace.image_size,
         input_shape=(3, *trace.input_size),
-        threshold=threshold,
-        detections=tuple(trace.detections(threshold)),
+        threshold=choice.threshold,
+        detections=tuple(trace.detections(choice.threshold)),
         best=tuple(best_class(trace, int(i)) for i in order[:BEST]),
         num_queries=len(order),
-        selected=best_class(trace, selected),
-        stages=tuple(stages),
+        selected=best_class(trace, choice.query),
+        stages=tuple(rows),
     )
+
+
+def picture(view: OverviewView) -> Picture:
+    """The photo on the left, the strip of stages with its three measures on the right."""
+    return Picture(drawing(view), caption(view), alt_text(view), table(view))
 
 
 def best_class(trace: Trace, query: int) -> Detection:
@@ -135,22 +136,21 @@ def outputs(trace: Trace) -> dict[str, str]:
     }
 
 
-def drawing(view: OverviewView, theme: Theme) -> Drawing:
-    """The photo on the left, the strip of stages with its three measures on the right."""
-    colors = palette(theme)
+def drawing(view: OverviewView) -> Drawing:
+    """All panels: photo, best queries, strip, and one for each measure."""
     left, top, bottom = PHOTO_SHARE + 0.025, 30, HEIGHT * (1 - 0.012)
     rows = Axis((len(view.stages) - 0.25, -0.75))
-    panels = [photo_panel(view), *best_queries(view, colors)]
-    panels.append(Panel((left, top, 1, bottom), Axis((0, 1)), rows, strip(view, colors)))
+    panels = [photo_panel(view), *best_queries(view)]
+    panels.append(Panel((left, top, 1, bottom), Axis((0, 1)), rows, strip(view)))
     measures = (
-        ("time spent", [s.time_ms for s in view.stages], milliseconds),
-        ("parameters", [s.parameters for s in view.stages], short),
-        ("operations", [s.flops or None for s in view.stages], short),
+        ("time spent", TIME, [s.time_ms for s in view.stages], milliseconds),
+        ("parameters", PARAMETERS, [s.parameters for s in view.stages], short),
+        ("operations", OPERATIONS, [s.flops or None for s in view.stages], short),
     )
     width = (1 - left) * 0.187
-    for i, (title, values, form) in enumerate(measures):
+    for i, (title, color, values, form) in enumerate(measures):
         x0 = 1 - (3 - i) * width
-        marks = measure(title, values, form, view.stages, (TIME, PARAMETERS, OPERATIONS)[i], colors)
+        marks = measure(title, values, form, view.stages, color)
         panels.append(Panel((x0, top, x0 + width - 0.012, bottom), Axis((0, 1)), rows, marks, subtitle=title))
     return Drawing(panels, WIDTH, HEIGHT)
 
@@ -190,12 +190,12 @@ def photo_panel(view: OverviewView) -> Panel:
     marks: list[Mark] = [Photo(view.photo, (0, 0, width, height))]
     for group, color, line, name in ((boxes[1:], ON_PHOTO, 1.6, "found"), (boxes[:1], SELECTED, 2.6, "selected query")):
         if len(group):
-            marks.append(Lines(*box_outline(group), color, line, halo=True, name=name))
+            marks.append(layout.outline(group, color, line, name=name))
     scale = photo_height(view) / height  # screen pixels per photo pixel
     labelled = shown[:MAX_LABELS]
     texts = [f"{d.name} {d.score:.2f}" for d in labelled]
     sizes = [((6.8 * len(text) + 8) / scale, 18 / scale) for text in texts]
-    corners = place_labels(boxes[:MAX_LABELS], sizes, view.image_size)
+    corners = layout.place_labels(boxes[:MAX_LABELS], sizes, view.image_size)
     for d, text, corner, (_, h) in zip(labelled, texts, corners, sizes, strict=True):
         if corner is not None:
             fill, chosen = (SELECTED, True) if d is view.selected else (PHOTO_HALO, False)
@@ -203,20 +203,19 @@ def photo_panel(view: OverviewView) -> Panel:
             marks.append(Text(x, y + h / 2, text, text_on(fill), SMALL_PX, dx=3, box=fill, bold=chosen))
     hover = [f"<b>{d.name}</b> {d.score:.2f}<br>query {d.query}" for d in shown]
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-    marks.append(Points(x, y, ON_PHOTO, 6, "circle", PHOTO_HALO, hover=hover, name="queries"))
+    ids = np.array([d.query for d in shown], np.int32)
+    marks.append(Points(x, y, ON_PHOTO, 6, "circle", PHOTO_HALO, hover=hover, ids=ids, name="queries"))
     count = len(view.detections)
-    return Panel(
+    return layout.photo_panel(
         (0.0, 42, PHOTO_SHARE, HEIGHT * (1 - 0.012)),
-        Axis((0, width)),
-        Axis((height, 0)),
+        view.image_size,
         marks,
         title=f"{count} {'detection' if count == 1 else 'detections'}, score > {view.threshold:.2f}",
         subtitle=f"selected: query {view.selected.query}, {view.selected.name} {view.selected.score:.2f}",
-        ratio=1,
     )
 
 
-def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
+def best_queries(view: OverviewView) -> list[Panel]:
     """Where the photo leaves room below it: the scores of the best queries, with the threshold."""
     top = 42 + photo_height(view) + 30
     rows = min(int((HEIGHT - 8 - top) / 17), len(view.best))
@@ -227,16 +226,16 @@ def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
     scores = np.array([d.score for d in best], np.float32)
     marks: list[Mark] = []
     for part, color, name in (
-        (scores > view.threshold, PARAMETERS, "above"), (scores <= view.threshold, colors.line, "below"),
+        (scores > view.threshold, PARAMETERS, "above"), (scores <= view.threshold, LINE, "below"),
     ):  # fmt: skip
         if part.any():
             marks.append(Bars(y[part], scores[part], color, 0.0, 0.55, name=f"{name} the threshold"))
     cut = np.array([view.threshold, view.threshold])
-    marks.append(Lines(cut, np.array([-0.6, rows - 0.4]), colors.muted, 1, "dot", name="threshold"))
+    marks.append(Lines(cut, np.array([-0.6, rows - 0.4]), MUTED, 1, "dot", name="threshold"))
     for i, d in enumerate(best):
-        color, bold = (SELECTED, True) if d.query == view.selected.query else (colors.text, False)
+        color, bold = (SELECTED, True) if d.query == view.selected.query else (TEXT, False)
         marks.append(Text(0.0, i, f"{d.name} ({d.query})", color, SMALL_PX, "right", dx=-6, bold=bold))
-        marks.append(Text(1.0, i, f"{d.score:.2f}", colors.text, SMALL_PX, dx=6))
+        marks.append(Text(1.0, i, f"{d.score:.2f}", TEXT, SMALL_PX, dx=6))
     area = (0.0, top, PHOTO_SHARE, top + 17 * rows)
     title = f"The best {rows} of {view.num_queries:,} queries"
     return [
@@ -244,20 +243,20 @@ def best_queries(view: OverviewView, colors: Palette) -> list[Panel]:
     ]
 
 
-def strip(view: OverviewView, colors: Palette) -> list[Mark]:
+def strip(view: OverviewView) -> list[Mark]:
     """Names of the stages from top to bottom, and between them the shapes of what flows on."""
-    marks: list[Mark] = [Text(0.0, -0.5, "↓", colors.muted, SMALL_PX)]
-    marks.append(Text(0.035, -0.5, f"image {shape_text(view.input_shape)}", colors.muted, SMALL_PX))
+    marks: list[Mark] = [Text(0.0, -0.5, "↓", MUTED, SMALL_PX)]
+    marks.append(Text(0.035, -0.5, f"image {shape_text(view.input_shape)}", MUTED, SMALL_PX))
     for i, stage in enumerate(view.stages):
-        color = colors.muted if stage.slug == "denoising" else colors.text
+        color = MUTED if stage.slug == "denoising" else TEXT
         inside = stage.slug == "deformable_attention"
         size = SMALL_PX if inside else 12
         marks.append(Text(0.02 if inside else 0.0, i, stage.title, color, size, bold=not inside))
-        marks.append(Text(0.035, i + 0.4, stage.output, colors.muted, SMALL_PX))
+        marks.append(Text(0.035, i + 0.4, stage.output, MUTED, SMALL_PX))
         if stage.slug in FLOW:
-            marks.append(Text(0.0, i + 0.4, "↓", colors.muted, SMALL_PX))
+            marks.append(Text(0.0, i + 0.4, "↓", MUTED, SMALL_PX))
     rule = len(view.stages) - 1 - 0.4
-    marks.append(Lines(np.array([0.0, 1.0]), np.array([rule, rule]), colors.line, 1))
+    marks.append(Lines(np.array([0.0, 1.0]), np.array([rule, rule]), LINE, 1))
     return marks
 
 
@@ -267,7 +266,6 @@ def measure(
     form: Callable[[float], str],
     stages: Sequence[Stage],
     color: str,
-    colors: Palette,
 ) -> list[Mark]:
     """Numbers of one measure with bars below them; the last row is the total and has a number only."""
     parts = [value or 0.0 for value in values[:-1]]
@@ -282,19 +280,8 @@ def measure(
     for i, value in enumerate(values):
         if value is not None:
             last = i == len(values) - 1
-            marks.append(Text(0.0, i, form(value), colors.text, SMALL_PX, bold=last))
+            marks.append(Text(0.0, i, form(value), TEXT, SMALL_PX, bold=last))
     return marks
-
-
-def plotly_figure(view: OverviewView, theme: Theme) -> go.Figure:
-    """The interactive figure; each box has a point at its centre that carries the query's number."""
-    figure = to_plotly(drawing(view, theme), theme)
-    return figure.update_traces(customdata=[d.query for d in shown_queries(view)], selector={"name": "queries"})
-
-
-def matplotlib_figure(view: OverviewView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: OverviewView) -> str:

@@ -52,9 +52,7 @@ FORBIDDEN = {  # packages that a room must not load, directly or through what it
 RENDERERS = ("drawing.to_plotly", "drawing.to_matplotlib", "plotly", "matplotlib")
 CIRCLES = {frozenset({"tracing.trace", "tracing.storage"})}  # lazy, for trace.save() and Trace.load()
 EXCEPTIONS = {  # modules that still break a rule
-    "illustrations.aifi",
     "illustrations.backbone",
-    "illustrations.ccff",
     "illustrations.deformable_attention.cells",
     "illustrations.deformable_attention.discrete",
     "illustrations.deformable_attention.effect",
@@ -62,7 +60,6 @@ EXCEPTIONS = {  # modules that still break a rule
     "illustrations.deformable_attention.view",
     "illustrations.deformable_attention.weights",
     "illustrations.denoising",
-    "illustrations.overview",
     "illustrations.tensors",
 }
 CIRCLE_EXCEPTIONS = {  # as above: modules that import one another

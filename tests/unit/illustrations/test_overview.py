@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from figure_checks import check_twins, plotly_trace, plotly_words
+from drawn import words
 
-from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import overview
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
 
@@ -16,7 +16,7 @@ def low(trace: Trace) -> float:
 
 
 def test_detections_and_stages_are_those_of_the_trace(trace: Trace, low: float) -> None:
-    view = overview.view(trace, query=5, threshold=low)
+    view = overview.view(choose(trace, query=5, threshold=low))
     assert view.detections == tuple(trace.detections(low))
     assert view.selected.query == 5
     assert view.selected.score == pytest.approx(float(trace.scores[5]))
@@ -34,7 +34,7 @@ def test_detections_and_stages_are_those_of_the_trace(trace: Trace, low: float) 
 
 
 def test_shapes_on_the_arrows_are_live(trace: Trace) -> None:
-    outputs = {stage.slug: stage.output for stage in overview.view(trace).stages}
+    outputs = {stage.slug: stage.output for stage in overview.view(choose(trace)).stages}
     c, h, w = trace["backbone.s4"].shape
     assert f"S4 {c}×{h}×{w}" in outputs["backbone"]
     assert f"N5 {'×'.join(map(str, trace['hybrid_encoder.ccff.n5'].shape))}" in outputs["ccff"]
@@ -43,50 +43,41 @@ def test_shapes_on_the_arrows_are_live(trace: Trace) -> None:
 
 
 def test_the_selected_query_is_drawn_even_below_the_threshold(trace: Trace) -> None:
-    view = overview.view(trace, query=3, threshold=0.99)
+    view = overview.view(choose(trace, query=3, threshold=0.99))
     assert view.detections == ()
-    figure = overview.plotly_figure(view, "light")
-    box = plotly_trace(figure, "selected query")
+    box = overview.picture(view).drawing.named("selected query")
     cx, cy, w, h = trace.boxes[3] * np.tile(trace.image_size, 2)
     drawn = np.nanmin(box.x), np.nanmin(box.y), np.nanmax(box.x), np.nanmax(box.y)
     np.testing.assert_allclose(drawn, (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), rtol=1e-3, atol=1e-3)
 
 
 def test_each_query_can_be_clicked_once(trace: Trace, low: float) -> None:
-    view = overview.view(trace, query=None, threshold=low)
-    points = plotly_trace(overview.plotly_figure(view, "dark"), "queries")
-    assert points.customdata[0] == int(np.argmax(trace.scores))
-    assert sorted(points.customdata) == sorted({d.query for d in view.detections} | {view.selected.query})
-    assert len(points.x) == len(points.customdata)
+    view = overview.view(choose(trace, query=None, threshold=low))
+    points = overview.picture(view).drawing.named("queries")
+    assert points.ids[0] == int(np.argmax(trace.scores))
+    assert sorted(points.ids) == sorted({d.query for d in view.detections} | {view.selected.query})
+    assert len(points.x) == len(points.ids)
 
 
 def test_the_label_of_the_selected_query_is_always_there(trace: Trace, low: float) -> None:
-    view = overview.view(trace, query=5, threshold=low)
+    view = overview.view(choose(trace, query=5, threshold=low))
     label = f"{view.selected.name} {view.selected.score:.2f}"
-    assert label in plotly_words(overview.plotly_figure(view, "light"))
+    assert label in words(overview.picture(view).drawing)
 
 
 def test_bars_are_proportional_to_the_measure(trace: Trace) -> None:
-    view = overview.view(trace)
-    bars = plotly_trace(overview.plotly_figure(view, "light"), "parameters")
+    view = overview.view(choose(trace))
+    bars = overview.picture(view).drawing.named("parameters")
     counts = np.array([stage.parameters for stage in view.stages[:-1]], float)
-    np.testing.assert_allclose(np.asarray(bars.x) / np.max(bars.x), counts / counts.max(), rtol=1e-5)
-
-
-def test_plotly_and_matplotlib_agree(trace: Trace, low: float) -> None:
-    check_twins(overview, overview.view(trace, query=5, threshold=low))
-
-
-def test_an_unknown_query_is_refused(trace: Trace) -> None:
-    with pytest.raises(InputError, match="no query 20"):
-        overview.view(trace, query=20)
+    np.testing.assert_allclose(bars.width / bars.width.max(), counts / counts.max(), rtol=1e-5)
 
 
 def test_words_and_table(trace: Trace, low: float) -> None:
-    view = overview.view(trace, query=5, threshold=low)
-    assert f"{len(view.detections)} detections" in overview.caption(view)
-    assert "query 5" in overview.alt_text(view)
-    assert {len(column) for column in overview.table(view).values()} == {8}
+    view = overview.view(choose(trace, query=5, threshold=low))
+    picture = overview.picture(view)
+    assert f"{len(view.detections)} detections" in picture.caption
+    assert "query 5" in picture.alt_text
+    assert {len(column) for column in picture.table.values()} == {8}
 
 
 @pytest.mark.parametrize(
