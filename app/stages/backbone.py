@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import depths
 from app.session import models
+from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import backbone
 
@@ -17,8 +18,8 @@ def see() -> None:
         with st.container(horizontal=True):
             channel = controls.channel(view, len(trace["backbone.s3"].array))
             scale = controls.scale(view, "map")
-        data = backbone.view(trace, channel=channel, scale=scale)
-        figures.show_module("backbone", backbone, data)
+        data = backbone.view(choice_of(view, trace, channel=channel, scale=scale))
+        figures.show("backbone", backbone.picture(data))
         st.markdown(f"**This model's backbone is {data.network}.** {backbone.BLOCKS[data.backbone]}")
     with right:
         inspector.show(view, trace)

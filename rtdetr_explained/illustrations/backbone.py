@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, Scale, Theme, palette
-from rtdetr_explained.drawing.layout import box_outline
+from rtdetr_explained.drawing import layout
+from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, MUTED, TEXT, Scale
 from rtdetr_explained.drawing.maps import cells, channel_map, color_bar, map_panel, value_range
-from rtdetr_explained.drawing.marks import SMALL_PX, Axis, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.marks import (
+    SMALL_PX,
+    Area,
+    Axis,
+    Drawing,
+    Lines,
+    Mark,
+    Panel,
+    Photo,
+    Picture,
+    Points,
+    Text,
+)
 from rtdetr_explained.drawing.text import number, shape_text
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import LEVEL_STRIDES
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.choice import Choice, Scope
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SCALES = ("map", "stage")
 STRONGEST = 6  # single channels shown for each map
 WIDTH, HEADER = 900, 46
 BLOCKS = {
@@ -73,17 +76,15 @@ class BackboneView:
     image_size: tuple[int, int]
     input_size: tuple[int, int]
     channel: int | None
-    scale: str
+    scale: Scope
     levels: tuple[LevelMap, ...]
 
 
-def view(trace: Trace, channel: int | None = None, scale: str = "map") -> BackboneView:
+def view(choice: Choice) -> BackboneView:
     """What left the backbone. Raises InputError for a channel that S3, the narrowest map, does not have."""
-    if scale not in SCALES:
-        raise InputError(f"There is no scale {scale!r}; use one of {', '.join(SCALES)}.")
+    trace, scale = choice.trace, choice.scale or "map"
     arrays = [trace[f"backbone.{name.lower()}"].array for name in LEVEL_NAMES]
-    if channel is not None and not 0 <= channel < len(arrays[0]):
-        raise InputError(f"There is no channel {channel} in S3; it has channels 0 to {len(arrays[0]) - 1}.")
+    channel = choice.channel_of(len(arrays[0]), "S3")
     values = [channel_map(array, channel) for array in arrays]
     levels = []
     for name, stride, array, drawn in zip(LEVEL_NAMES, LEVEL_STRIDES, arrays, values, strict=True):
@@ -93,7 +94,7 @@ def view(trace: Trace, channel: int | None = None, scale: str = "map") -> Backbo
         shape = (len(array), *drawn.shape)
         maps = array[strongest].astype(np.float32)
         levels.append(LevelMap(name, stride, shape, drawn, kind, low, high, tuple(strongest.tolist()), maps))
-    config = trace.meta["config"]
+    config = choice.config
     backbone = config.get("backbone", "resnet_vd")  # older traces have no such entry
     network = "EfficientNet-Lite0" if backbone == "efficientnet_lite0" else f"ResNet-{config['depth']}-vd"
     return BackboneView(
@@ -101,8 +102,13 @@ def view(trace: Trace, channel: int | None = None, scale: str = "map") -> Backbo
     )
 
 
-def drawing(view: BackboneView, theme: Theme) -> Drawing:
+def picture(view: BackboneView) -> Picture:
     """Four columns: the photo, then S3, S4, S5 with their colour bars and their strongest channels."""
+    return Picture(drawing(view), caption(view), alt_text(view), table(view))
+
+
+def drawing(view: BackboneView) -> Drawing:
+    """The panels, column by column."""
     gap, column = 0.018, (1 - 3 * 0.018) / 4
     aspect = view.image_size[1] / view.image_size[0]
     tall = min(column * WIDTH * aspect, 380)
@@ -111,11 +117,8 @@ def drawing(view: BackboneView, theme: Theme) -> Drawing:
     bar, tiles = HEADER + tall + 26, HEADER + tall + 86  # pixels from above
     height = round(tiles + 2 * (tile + 24) - 16)
 
-    def area(x: float, y: float, width: float, tallness: float) -> Extent:
-        return x, y, x + width, y + tallness
-
-    panels = [photo_panel(view, area(0, HEADER, column, tall), theme)]
-    panels.append(note(view, area(0, bar - 18, column, height - bar + 18), tiles - bar + 18, height - bar + 18, theme))
+    panels = [photo_panel(view, (0, HEADER, column, HEADER + tall))]
+    panels.append(note(view, (0, bar - 18, column, height), tiles - bar + 18))
     for i, level in enumerate(view.levels):
         x = (i + 1) * (column + gap)
         what = "root mean square over channels" if view.channel is None else f"channel {view.channel}"
@@ -125,7 +128,7 @@ def drawing(view: BackboneView, theme: Theme) -> Drawing:
         )
         panels.append(
             map_panel(
-                area(x, HEADER, column, tall),
+                (x, HEADER, x + column, HEADER + tall),
                 level.shape[1:],
                 view.image_size,
                 [heat, edge],
@@ -135,16 +138,17 @@ def drawing(view: BackboneView, theme: Theme) -> Drawing:
         )
         label = "RMS over channels" if view.channel is None else what
         scope = f"range of {'S3–S5' if view.scale == 'stage' else level.name}"
-        panels.append(color_bar(area(x, bar, column, 9), level.kind, level.low, level.high, label, scope))
+        panels.append(color_bar((x, bar, x + column, bar + 9), level.kind, level.low, level.high, label, scope))
         for k, (channel, values) in enumerate(zip(level.strongest, level.strongest_maps, strict=True)):
             kind, low, high = value_range([values])
             heat = cells(values, kind, low, high, f"{level.name}, channel {channel}")
-            place = area(x + (k % 3) * (small + 0.006), tiles + (k // 3) * (tile + 24), small, tile)
-            panels.append(map_panel(place, level.shape[1:], view.image_size, [heat], subtitle=f"ch. {channel}"))
+            left, top = x + (k % 3) * (small + 0.006), tiles + (k // 3) * (tile + 24)
+            area = (left, top, left + small, top + tile)
+            panels.append(map_panel(area, level.shape[1:], view.image_size, [heat], subtitle=f"ch. {channel}"))
     return Drawing(panels, WIDTH, height)
 
 
-def photo_panel(view: BackboneView, area: Extent, theme: Theme) -> Panel:
+def photo_panel(view: BackboneView, area: Area) -> Panel:
     """The photo with one cell of each map in its middle, at its true size."""
     width, height = view.image_size
     marks: list[Mark] = [Photo(view.photo, (0, 0, width, height))]
@@ -152,40 +156,22 @@ def photo_panel(view: BackboneView, area: Extent, theme: Theme) -> Panel:
         _, h, w = level.shape
         row, column = h // 2, w // 2
         cell = np.array([column * width / w, row * height / h, (column + 1) * width / w, (row + 1) * height / h])
-        hover = [f"one cell of {level.name}: {level.stride}×{level.stride} px of the input"] * 6
-        marks.append(Lines(*box_outline(cell), color, 2.2, halo=True, hover=hover, name=f"cell of {level.name}"))
-    return Panel(
-        area,
-        Axis((0, width)),
-        Axis((height, 0)),
-        marks,
-        title="Photo",
-        subtitle=f"seen at {view.input_size[1]}×{view.input_size[0]} px",
-        ratio=1,
-    )
+        hover = f"one cell of {level.name}: {level.stride}×{level.stride} px of the input"
+        marks.append(layout.outline(cell, color, 2.2, hover=hover, name=f"cell of {level.name}"))
+    seen = f"seen at {view.input_size[1]}×{view.input_size[0]} px"
+    return layout.photo_panel(area, view.image_size, marks, title="Photo", subtitle=seen)
 
 
-def note(view: BackboneView, area: Extent, tiles: float, height: float, theme: Theme) -> Panel:
+def note(view: BackboneView, area: Area, tiles: float) -> Panel:
     """What the squares on the photo are and, beside the tiles that start `tiles` pixels below, what those are."""
-    colors = palette(theme)
-    marks: list[Mark] = [Text(0, 8, "one cell, in px of the input", colors.muted, SMALL_PX)]
+    marks: list[Mark] = [Text(0, 8, "one cell, in px of the input", MUTED, SMALL_PX)]
     for i, (level, color, marker) in enumerate(zip(view.levels, LEVEL_COLORS, LEVEL_MARKERS, strict=True)):
         y = 25 + 16 * i
         marks.append(Points(np.array([0.03]), np.array([y]), color, 9, marker, name=level.name))
-        marks.append(Text(0.03, y, f"{level.name}: {level.stride}×{level.stride}", colors.text, SMALL_PX, dx=9))
+        marks.append(Text(0.03, y, f"{level.name}: {level.stride}×{level.stride}", TEXT, SMALL_PX, dx=9))
     lines = (f"the {STRONGEST} strongest channels", "of each map (largest RMS),", "each in its own range")
-    marks += [Text(0, tiles + 8 + 15 * i, line, colors.muted, SMALL_PX) for i, line in enumerate(lines)]
-    return Panel(area, Axis((0, 1)), Axis((height, 0)), marks)
-
-
-def plotly_figure(view: BackboneView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: BackboneView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
+    marks += [Text(0, tiles + 8 + 15 * i, line, MUTED, SMALL_PX) for i, line in enumerate(lines)]
+    return Panel(area, Axis((0, 1)), Axis((area[3] - area[1], 0)), marks)
 
 
 def caption(view: BackboneView) -> str:

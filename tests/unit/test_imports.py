@@ -52,7 +52,6 @@ FORBIDDEN = {  # packages that a room must not load, directly or through what it
 RENDERERS = ("drawing.to_plotly", "drawing.to_matplotlib", "plotly", "matplotlib")
 CIRCLES = {frozenset({"tracing.trace", "tracing.storage"})}  # lazy, for trace.save() and Trace.load()
 EXCEPTIONS = {  # modules that still break a rule
-    "illustrations.backbone",
     "illustrations.deformable_attention.cells",
     "illustrations.deformable_attention.discrete",
     "illustrations.deformable_attention.effect",
