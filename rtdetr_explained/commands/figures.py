@@ -63,8 +63,6 @@ def draw_all(trace: "Trace", denoising: "Trace", query: int, theme: Theme) -> "d
     from rtdetr_explained.tracing.choice import choose
 
     chosen = {
-        "overview": {"query": query},
-        "aifi": {"query": query},
         "deformable_attention": {"query": query},
     }
     figures = {}

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 ILLUSTRATIONS: dict[str, ModuleType]
 __all__ = ["ILLUSTRATIONS", "picture"]
 ROOMS = ("query_selection", "decoder", "deformable_attention")  # with a file for the numbers and one for the figure
-PICTURES = ("query_selection", "decoder")  # those that are no longer modules with five functions
+# those that are no longer modules with five functions
+PICTURES = ("overview", "backbone", "aifi", "ccff", "query_selection", "decoder")
 
 
 def picture(slug: str, choice: Choice) -> Picture:

@@ -8,7 +8,6 @@ from page_text import text_of
 
 from app.session import models
 from app.widgets import figures
-from rtdetr_explained.illustrations import ILLUSTRATIONS
 from rtdetr_explained.illustrations.stages import STAGES
 
 VALUES = {
@@ -140,10 +139,6 @@ def test_the_exports_are_files_of_their_kind(open_app, monkeypatch, slug):
     open_app(slug)
     for kind, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
         assert made[f"{slug}-scene-8.{kind}"]["data"]().startswith(start)
-
-
-def test_every_stage_has_its_illustration():
-    assert list(ILLUSTRATIONS) == list(STAGES)
 
 
 def chart(at):

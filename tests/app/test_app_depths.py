@@ -11,7 +11,7 @@ from app import depths
 from app.depths import code, formula, tensors
 from app.session.state import DEPTHS, ViewState
 from app.widgets import retrace as further
-from rtdetr_explained.illustrations import ILLUSTRATIONS
+from rtdetr_explained.illustrations import backbone
 from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.model import deformable_attention
 
@@ -45,10 +45,8 @@ def test_a_hidden_tab_does_no_work(open_app, monkeypatch, depth):
     for module, name in ((tensors, "tensors"), (formula, "formula"), (code, "code")):
         drawn = module.show
         monkeypatch.setattr(module, "show", lambda *args, drawn=drawn, name=name: (calls.append(name), drawn(*args)))
-    draw = ILLUSTRATIONS["backbone"].view
-    monkeypatch.setattr(
-        ILLUSTRATIONS["backbone"], "view", lambda *args, **kw: (calls.append("see"), draw(*args, **kw))[1]
-    )
+    draw = backbone.view
+    monkeypatch.setattr(backbone, "view", lambda choice: (calls.append("see"), draw(choice))[1])
     open_app("backbone", depth=depth)
     assert calls == [depth]
 
