@@ -29,7 +29,7 @@ from streamlit.testing.v1 import AppTest
 
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.weights.files import save_weights
+from rtdetr_explained.weights.saving import save_weights
 
 ROOT = Path(__file__).parents[1]
 FIGURE = "[data-testid=stPlotlyChart] .main-svg, [data-testid^=stBidiComponent] :is(canvas, svg)"

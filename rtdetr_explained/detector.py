@@ -28,7 +28,7 @@ from rtdetr_explained.tracing.results import Reading
 from rtdetr_explained.tracing.sites import Keep, keeper, stage_of
 from rtdetr_explained.tracing.storage import SCHEMA
 from rtdetr_explained.tracing.trace import Detection, StageProfile, Trace
-from rtdetr_explained.weights.files import weights_hash
+from rtdetr_explained.weights.saving import weights_hash
 
 PHOTO_SIDE_PX = 1280
 MAPS = tuple(f"hybrid_encoder.ccff.n{level}" for level in (3, 4, 5))
@@ -44,10 +44,19 @@ class Detector:
         device: "cpu", "cuda", "mps" or a torch device.
         deploy: fold norms and RepVGG branches into the convolutions and use the channels-last layout, which is faster;
             outputs agree within 1e-3.
+        remarks: sentences about the weights that a user should read, such as that they are of RT-DETR version 1.
     """
 
-    def __init__(self, model: RTDETR, name: str | None = None, device: str | torch.device = "cpu", deploy: bool = True):
+    def __init__(
+        self,
+        model: RTDETR,
+        name: str | None = None,
+        device: str | torch.device = "cpu",
+        deploy: bool = True,
+        remarks: Sequence[str] = (),
+    ):
         self.config = model.config
+        self.remarks = tuple(remarks)
         self.name = name or model.config.name
         self.device = torch.device(device)
         self.weights_hash = weights_hash(model.state_dict())
@@ -165,6 +174,8 @@ class Detector:
                 f"Denoising needs boxes (n, 4) and n labels of at least one object, not boxes {boxes.shape} and "
                 f"{len(labels)} labels."
             )
+        if not self.config.num_denoising:
+            raise InputError(f"The weights of {self.name} were saved without what denoising needs; it cannot be shown.")
         if len(boxes) > self.config.num_denoising:
             raise InputError(f"{len(boxes)} objects are too many; give at most {self.config.num_denoising}.")
         if labels.min() < 0 or labels.max() >= self.config.num_classes:

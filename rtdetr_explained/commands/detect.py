@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
+from rtdetr_explained.model.class_names import SHAPE_CLASSES
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"{d.score:.2f}  {d.name:<16}" + " ".join(f"{value:7.0f}" for value in d.box_px))
     if not found:
         print(f"Nothing scores above {options.threshold:g}; try a lower --threshold.", file=sys.stderr)
-    if detector.name == "nano":
+    if detector.class_names == SHAPE_CLASSES:
         print(
-            "nano knows only generated shapes; photographs need the COCO weights: --model rtdetrv2_r18vd",
+            f"{detector.name} knows generated shapes alone; for photographs: --model nano-photo or rtdetrv2_r18vd.",
             file=sys.stderr,
         )
     return 0

@@ -158,7 +158,7 @@ def write(result: dict[str, Any], options: argparse.Namespace) -> None:
     """Write the files asked for."""
     from rtdetr_explained.drawing.export import to_bytes
     from rtdetr_explained.evaluation.figure import draw
-    from rtdetr_explained.weights.files import unfinished
+    from rtdetr_explained.writing import unfinished
 
     try:
         if options.out:

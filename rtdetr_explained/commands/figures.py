@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
 from rtdetr_explained.drawing.colors import Theme
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.class_names import SHAPE_CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     detector.detect(photo)  # the first pass of a process is slow, which the times in the figures would show
     trace = detector.trace(photo)
     query = int(trace.scores.argmax()) if options.query is None else options.query
-    if scene is not None and detector.name == "nano":
+    if scene is not None and detector.class_names == SHAPE_CLASSES:
         boxes, labels = scene.boxes, scene.labels
     else:  # without true objects, the best detections stand in for them
         best = trace.scores.argsort()[::-1][:8]

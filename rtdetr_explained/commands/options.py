@@ -23,7 +23,8 @@ DATA = "a COCO JSON file, a Pascal VOC folder, the data.yaml of YOLO labels, or 
 
 def add_model_options(command: argparse.ArgumentParser) -> None:
     """The options of every command that runs a model."""
-    command.add_argument("--model", default="nano", help="a name from `models`, or a .pth or .safetensors file")
+    command.add_argument("--model", default="nano", help="a name from `models`, hf:owner/name, or a file of weights")
+    command.add_argument("--names", metavar="FILE", help="class names, one a line, for weights that hold none")
     command.add_argument("--device", default="cpu", help="cpu (default), cuda, mps, or auto, the best that is there")
 
 
@@ -48,7 +49,10 @@ def load_model(options: argparse.Namespace) -> "Detector":
     from rtdetr_explained.loading import load
 
     with tqdm(unit="B", unit_scale=True, unit_divisor=1000, desc=str(options.model), leave=False, delay=0.2) as bar:
-        return load(options.model, device=options.device, progress=progress_of(bar))
+        detector = load(options.model, device=options.device, progress=progress_of(bar), names=options.names)
+    for remark in detector.remarks:
+        print(remark, file=sys.stderr)
+    return detector
 
 
 def progress_of(bar: tqdm) -> Callable[[int, int | None], None]:

@@ -24,7 +24,7 @@ from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.lock import locked
 from rtdetr_explained.training.loop import Part, progress_bar, stop_signals, train
 from rtdetr_explained.training.run import Run, check_side, checkpoint_path, model_config, restore, start_run
-from rtdetr_explained.weights.files import unfinished
+from rtdetr_explained.writing import unfinished
 
 
 def run_experiment(settings: Settings, resume: bool) -> bool:

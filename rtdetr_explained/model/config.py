@@ -20,11 +20,26 @@ LITE_STAGES = (
     ((3, 2, 6, 80, 3), (5, 1, 6, 112, 3)),
     ((5, 2, 6, 192, 4), (3, 1, 6, 320, 1)),
 )
+MAX_SIDE = 4096  # pixels of the input; attention in S5 then weighs 16,384 cells against each other
+LIMITS = {  # what a file may ask for, so that no damaged one makes the program allocate without end
+    "width": (1, 1024),
+    "hidden_dim": (4, 4096),
+    "encoder_ffn_dim": (1, 65536),
+    "decoder_dim": (4, 4096),
+    "decoder_ffn_dim": (1, 65536),
+    "num_heads": (1, 256),
+    "num_layers": (1, 64),
+    "eval_idx": (-64, 63),
+    "num_queries": (1, 10_000),
+    "num_denoising": (0, 10_000),
+}
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that fixes the network's tensors and its forward formula.
+    """Everything that fixes the network's tensors and its forward formula; raises ValueError for what cannot be.
+
+    `version` 1 is RT-DETR (2304.08069): the same network with the same number of points on each level, read bilinearly.
 
     `depth` and `width` are of the backbone "resnet_vd": `width` is the number of channels that leave the stem (64 in
     every published model), and stage s has `width * 2**s` channels, times 4 for the bottleneck depths 50 and 101. With
@@ -35,6 +50,7 @@ class ModelConfig:
     """
 
     name: str
+    version: int = 2
     backbone: str = "resnet_vd"
     depth: int = 18
     width: int = 64
@@ -59,7 +75,17 @@ class ModelConfig:
     box_noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
+        for field, (least, most) in LIMITS.items():
+            value = getattr(self, field)
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"{field} is {value!r}, but must be a whole number from {least} to {most}.")
+        size = self.image_size
+        if len(size) != 2 or any(type(side) is not int or side % 32 or not 32 <= side <= MAX_SIDE for side in size):
+            raise ValueError(f"image_size is {size!r}, but must be two multiples of 32 from 32 to {MAX_SIDE}.")
+        if not self.class_names or not all(isinstance(name, str) for name in self.class_names):
+            raise ValueError("class_names must be names, at least one.")
         for field, allowed in (
+            ("version", (1, 2)),
             ("backbone", ("resnet_vd", "efficientnet_lite0")),
             ("depth", (18, 34, 50, 101)),
             ("query_select_method", ("default", "one2many", "agnostic")),
@@ -69,7 +95,11 @@ class ModelConfig:
                 raise ValueError(
                     f"{field} is {getattr(self, field)!r}, but must be one of {', '.join(map(str, allowed))}."
                 )
-        if len(self.num_points) != len(LEVEL_STRIDES) or min(self.num_points) < 1:
+        if (
+            len(self.num_points) != len(LEVEL_STRIDES)
+            or not all(type(p) is int for p in self.num_points)
+            or min(self.num_points) < 1
+        ):
             raise ValueError(
                 f"num_points is {self.num_points}, but needs one count of at least 1 for each of the 3 levels."
             )

@@ -16,8 +16,10 @@ from rtdetr_explained.model.backbone_efficientnet import EfficientNetLite0
 from rtdetr_explained.model.config import ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.weights import keys
-from rtdetr_explained.weights.files import NUM_BATCHES, mismatches, read_tensors
+from rtdetr_explained.weights.files import mismatches
+from rtdetr_explained.weights.reading import read_tensors
 from rtdetr_explained.weights.recognise import STRUCTURE
+from rtdetr_explained.weights.saving import NUM_BATCHES
 from rtdetr_explained.weights.zoo import ZOO
 
 PREFIX = "backbone."

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rtdetr_explained.weights.files import unfinished
+from rtdetr_explained.writing import unfinished
 
 
 def start_log(path: Path, columns: Sequence[str], keep_until_step: int) -> None:

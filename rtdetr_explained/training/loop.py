@@ -29,7 +29,7 @@ from rtdetr_explained.training.log import append_row, open_tensorboard, start_lo
 from rtdetr_explained.training.plot import save_summary
 from rtdetr_explained.training.run import Run, TrainingStopped, checkpoint_path, restore, save, settled, start_run
 from rtdetr_explained.training.step import KINDS, PARTS, train_step
-from rtdetr_explained.weights.files import save_weights
+from rtdetr_explained.weights.saving import save_weights
 from rtdetr_explained.weights.zoo import ZOO
 
 LOG_COLUMNS = ("step", "images", "seconds", "lr", "loss", *KINDS, *PARTS, "grad_norm")

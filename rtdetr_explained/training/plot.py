@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from rtdetr_explained.drawing.colors import LEVEL_COLORS, LIGHT, NEGATIVE
 from rtdetr_explained.drawing.export import to_bytes
 from rtdetr_explained.training.log import read_log
-from rtdetr_explained.weights.files import unfinished
+from rtdetr_explained.writing import unfinished
 
 PARTS = {"last": "last layer", "aux": "layers before", "enc": "encoder", "dn": "denoising"}
 COLORS = (*LEVEL_COLORS, NEGATIVE)

@@ -73,17 +73,18 @@ def fetch(
     """
     directory = Path(cache_dir) if cache_dir is not None else default_cache_dir()
     path = directory / name
-    if _is_complete(path, size):
+    if _is_complete(path, size, sha256):
         return path
     with _disk_errors(directory):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock")
         lock.acquire()
     try:
-        if not _is_complete(path, size):  # it may have arrived while we waited for the lock
+        if not _is_complete(path, size, sha256):  # it may have arrived while we waited for the lock
             part = path.with_name(f"{name}.part")
             _fetch_part(url, part, sha256, size, progress, timeout_s, attempts, backoff_s)
             with _disk_errors(directory):
+                _sum_path(path).write_text(_sha256(part), encoding="ascii")
                 os.replace(part, path)
                 _tag_path(part).unlink(missing_ok=True)
     finally:
@@ -91,8 +92,25 @@ def fetch(
     return path
 
 
-def _is_complete(path: Path, size: int | None) -> bool:
-    return path.is_file() and (size is None or path.stat().st_size == size)
+def _is_complete(path: Path, size: int | None, sha256: str | None) -> bool:
+    """Whether the file is in the cache, bit for bit: with the hash known for it, or else the one of its arrival."""
+    if not path.is_file() or (size is not None and path.stat().st_size != size):
+        return False
+    kept = _sum_path(path)
+    expected = sha256 or (kept.read_text(encoding="ascii") if kept.is_file() else None)
+    return expected is None or _sha256(path) == expected.strip().lower()
+
+
+def _sum_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _fetch_part(
@@ -223,11 +241,7 @@ def _check(part: Path, sha256: str | None, size: int | None) -> None:
         raise _WrongBytes(f"has {part.stat().st_size} bytes instead of {size}")
     if sha256 is None:
         return
-    digest = hashlib.sha256()
-    with part.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != sha256.lower():
+    if _sha256(part) != sha256.lower():
         raise _WrongBytes("does not have the SHA-256 that is known for it")
 
 

@@ -156,6 +156,14 @@ EFFICIENTNET_LITE: Table = (
     ),
 )
 
+# Layers that official RT-DETR version 1 knows by their place and version 2 by name.
+_OFFICIAL_VERSION_1 = (
+    (r"^(encoder\.input_proj\.\d+)\.0\.", r"\1.conv."),
+    (r"^(encoder\.input_proj\.\d+)\.1\.", r"\1.norm."),
+    (r"^decoder\.enc_output\.0\.", "decoder.enc_output.proj."),
+    (r"^decoder\.enc_output\.1\.", "decoder.enc_output.norm."),
+)
+
 # Renamed in memory since transformers 5; `save_pretrained` still writes the names of the table.
 _TRANSFORMERS_IN_MEMORY = (
     ("model.encoder.aifi.", "model.encoder.encoder."),
@@ -215,6 +223,16 @@ def from_ours(state: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
         if theirs is None:
             raise InputError(f"{name} has no name there; only a model with the backbone ResNet-vd can be converted.")
         renamed[theirs] = tensor
+    return renamed
+
+
+def official_version_2(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give an official state dict of version 1, which names some layers by their place, the names of version 2."""
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        for pattern, better in _OFFICIAL_VERSION_1:
+            name = re.sub(pattern, better, name)
+        renamed[name] = tensor
     return renamed
 
 

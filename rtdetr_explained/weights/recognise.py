@@ -13,13 +13,14 @@ from rtdetr_explained.model.config import BLOCKS_PER_STAGE, CONFIGS, LEVEL_STRID
 
 Layout = Literal["rtdetr-explained", "official", "transformers"]
 
-# One tensor that every RT-DETRv2 of a layout has, and no other model.
+# One tensor that every RT-DETR of a layout has, and no other model.
 SIGNATURES: dict[str, Layout] = {
     "query_selection.score_head.weight": "rtdetr-explained",
     "decoder.enc_score_head.weight": "official",
     "model.enc_score_head.weight": "transformers",
 }
 
+VERSION_1_POINTS = (4, 4, 4)
 EFFICIENTNET = "backbone.stem.conv.weight"  # its stem is one convolution, that of ResNet-vd are three
 
 # What the tensors show of a variant; a file that agrees in all of these is that variant.
@@ -35,7 +36,7 @@ STRUCTURE = (
     "num_heads",
     "num_layers",
 )
-SHOWN_BY_TENSORS = (*STRUCTURE, "num_points", "freeze_norm")
+SHOWN_BY_TENSORS = (*STRUCTURE, "num_points", "freeze_norm", "version")
 
 
 def recognise(state: dict[str, Tensor], layout: Layout) -> ModelConfig:
@@ -51,7 +52,10 @@ def recognise(state: dict[str, Tensor], layout: Layout) -> ModelConfig:
             raise InputError(f"the tensor {name} is missing or empty")
         return state[name].shape[0]
 
-    num_points = points_per_level(state.get("decoder.layers.0.cross_attn.num_points_scale"))
+    scale = state.get("decoder.layers.0.cross_attn.num_points_scale")
+    version = 1 if scale is None and layout != "rtdetr-explained" else 2
+    # Version 1 keeps no scale: it has the same number of points on each level, 4 in every published model.
+    num_points = VERSION_1_POINTS if version == 1 else points_per_level(scale)
     hidden_dim = rows("hybrid_encoder.input_proj.0.conv.weight")
     if EFFICIENTNET in state:
         backbone = {"backbone": "efficientnet_lite0"}
@@ -79,6 +83,7 @@ def recognise(state: dict[str, Tensor], layout: Layout) -> ModelConfig:
     return replace(
         base,
         **found,
+        version=version,
         freeze_norm=frozen,
         freeze_at=max(base.freeze_at, 0) if frozen else -1,
         num_points=num_points,

@@ -15,7 +15,8 @@ from transformers import RTDetrV2ForObjectDetection
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.weights import keys
-from rtdetr_explained.weights.files import load_weights, save_official, to_official, to_transformers
+from rtdetr_explained.weights.files import load_weights
+from rtdetr_explained.weights.saving import save_official, to_official, to_transformers
 
 Shapes = dict[str, list[int]]
 OFFICIAL = {name: config for name, config in CONFIGS.items() if name.startswith("rtdetrv2_")}
@@ -207,7 +208,7 @@ def test_a_file_saved_by_transformers_is_read(tmp_path: Path) -> None:
     pair.theirs.config.id2label = {i: f"thing {i}" for i in range(80)}
     pair.theirs.config.decoder_method = "discrete"
     pair.theirs.save_pretrained(tmp_path)
-    config, state = load_weights(tmp_path / "model.safetensors")
+    config, state, _ = load_weights(tmp_path / "model.safetensors")
     names = tuple(f"thing {i}" for i in range(80))
     assert config == replace(CONFIGS["rtdetrv2_r18vd"], class_names=names, cross_attn_method="discrete")
     RTDETR(config).load_state_dict(state, strict=True)
@@ -224,7 +225,7 @@ def test_a_file_saved_by_transformers_is_read(tmp_path: Path) -> None:
 def test_transformers_reads_a_file_converted_by_us(tmp_path: Path) -> None:
     pair = make_pair("rtdetrv2_r18vd")
     save_official(tmp_path / "w.pth", pair.ours.state_dict(), pair.config)
-    _, state = load_weights(tmp_path / "w.pth")
+    _, state, _ = load_weights(tmp_path / "w.pth")
     save_file(to_transformers(state), tmp_path / "model.safetensors", {"format": "pt"})
     (tmp_path / "config.json").write_text(json.dumps(pair.theirs.config.to_dict()))
     loader: Any = RTDetrV2ForObjectDetection

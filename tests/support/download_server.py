@@ -106,4 +106,4 @@ def unannounced(handler: Handler) -> None:
 
 
 def left_behind(directory: Path) -> set[str]:
-    return {path.name for path in directory.iterdir()} - {"weights.pth", "weights.pth.lock"}
+    return {path.name for path in directory.iterdir()} - {"weights.pth", "weights.pth.lock", "weights.pth.sha256"}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SLUGS = "overview backbone aifi ccff query_selection decoder deformable_attention denoising".split()
-BASE = "errors printable "
+BASE = "errors printable writing "
 BELOW_APP = "detector loading device boxes data model weights tracing drawing illustrations formulas experiments "
 ALLOWED = {  # room: rooms it may import, next to itself; the longest room that fits counts
     "errors": "",
     "printable": "",
+    "writing": "",
     "boxes": "",
     "device": BASE,
     "model": BASE,

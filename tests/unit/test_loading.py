@@ -16,7 +16,8 @@ from rtdetr_explained.loading import load
 from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.tracing.trace import Trace
-from rtdetr_explained.weights.files import expected_tensors, save_official, save_weights
+from rtdetr_explained.weights.files import expected_tensors
+from rtdetr_explained.weights.saving import save_official, save_weights
 from rtdetr_explained.weights.zoo import ZOO
 
 
@@ -104,7 +105,7 @@ def test_an_unknown_name_is_refused_with_the_closest_ones(name: str, message: st
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
 def test_a_missing_file_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"missing{suffix}"
-    with pytest.raises(InputError, match=re.escape(f"There is no file {path}; give the path of RT-DETRv2 weights")):
+    with pytest.raises(InputError, match=re.escape(f"There is no file {path}; give the path of RT-DETR weights")):
         load(path)
 
 
@@ -113,8 +114,6 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
     path.write_text("These are no weights.")
     with pytest.raises(InputError, match=r"notes\.pth is no readable checkpoint"):
         load(path)
-    with pytest.raises(InputError, match="cannot be opened"):
-        load(tmp_path)
 
 
 @pytest.mark.parametrize("device", ["warp", "", "cpu:x", "cuda:99", "mps:7"])

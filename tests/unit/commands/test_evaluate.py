@@ -18,7 +18,7 @@ from rtdetr_explained.evaluation.summary import as_text
 from rtdetr_explained.loading import load
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.rtdetr import RTDETR
-from rtdetr_explained.weights.files import save_weights
+from rtdetr_explained.weights.saving import save_weights
 
 SIDE = 96
 

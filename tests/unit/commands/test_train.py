@@ -19,7 +19,8 @@ from rtdetr_explained.training.checkpoint import load_checkpoint
 from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.log import read_log
 from rtdetr_explained.training.recipe import recipe_of
-from rtdetr_explained.weights.files import load_weights, save_weights
+from rtdetr_explained.weights.files import load_weights
+from rtdetr_explained.weights.saving import save_weights
 
 COMMON = ["--threads", "1", "--workers", "0", "--evaluate-every", "0", "--evaluate-images", "2"]
 
@@ -121,7 +122,7 @@ def test_fine_tuning_on_photographs_with_other_classes(tmp_path: Path, coco: Pat
     )
     assert "Images that cannot be used (left out): 1\n" in error  # once, though both epochs met it
     assert "5.png" in error
-    config, _ = load_weights(out / "run.safetensors")
+    config, _, _ = load_weights(out / "run.safetensors")
     assert config.class_names == ("red", "blue")
     steps = read_log(out / "log.csv")
     assert [row["images"] for row in steps] == [2, 4, 6, 8, 10, 12]

@@ -18,7 +18,7 @@ from rtdetr_explained.training.config import TrainConfig
 from rtdetr_explained.training.initial import adopt, begin, initial_weights, load_backbone
 from rtdetr_explained.training.run import start_run
 from rtdetr_explained.weights import keys
-from rtdetr_explained.weights.files import save_official, save_weights
+from rtdetr_explained.weights.saving import save_official, save_weights
 
 FROZEN = replace(TINY, depth=50, freeze_norm=True, freeze_at=0)
 

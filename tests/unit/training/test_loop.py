@@ -73,7 +73,7 @@ def test_a_run_writes_its_numbers_and_a_checkpoint(config: TrainConfig):
 
 def test_a_finished_run_leaves_weights_that_load(config: TrainConfig):
     run = train(config)
-    read_config, state = load_weights(config.out / "run.safetensors")
+    read_config, state, _ = load_weights(config.out / "run.safetensors")
     assert read_config == run.model.config
     for name, value in run.ema.module.state_dict().items():
         torch.testing.assert_close(state[name], value, rtol=2e-3, atol=1e-4, check_dtype=False)

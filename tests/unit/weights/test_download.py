@@ -106,3 +106,15 @@ def test_where_the_cache_is(monkeypatch, tmp_path, server):
     monkeypatch.setenv("RTDETR_EXPLAINED_CACHE", "")
     assert default_cache_dir().name == "rtdetr-explained"
     assert default_cache_dir().is_absolute()
+
+
+def test_a_flipped_bit_in_the_cache_is_noticed_and_the_file_fetched_again(server, get, tmp_path):
+    path = get()  # no hash is known for it: that of its arrival is kept
+    damaged = bytearray(BODY)
+    damaged[100] ^= 1
+    path.write_bytes(damaged)
+    assert get() == path
+    assert path.read_bytes() == BODY
+    assert len(server.requests) == 2
+    path.write_bytes(damaged)
+    assert get(sha256=SHA256, size=len(BODY)).read_bytes() == BODY

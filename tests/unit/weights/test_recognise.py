@@ -10,8 +10,8 @@ from rtdetr_explained.model.config import CONFIGS, ModelConfig
 from rtdetr_explained.model.query_selection import make_anchors
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.weights import keys
-from rtdetr_explained.weights.files import to_transformers
 from rtdetr_explained.weights.recognise import Layout, image_size_of_anchors, points_per_level, recognise
+from rtdetr_explained.weights.saving import to_transformers
 
 NARROW = replace(CONFIGS["rtdetrv2_r18vd"], name="custom", width=8)  # a structure that no variant has
 
