@@ -22,10 +22,11 @@ def fetch_from_hub(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repo, _, revision = name.partition("@")
+    cache = None if cache_dir is None else Path(cache_dir)
 
     def get(file: str) -> Path:
         endpoint = os.environ.get("HF_ENDPOINT")
-        return Path(hf_hub_download(repo, file, revision=revision or None, cache_dir=cache_dir, endpoint=endpoint))
+        return Path(hf_hub_download(repo, file, revision=revision or None, cache_dir=cache, endpoint=endpoint))
 
     def get_if_there(file: str) -> Path | None:
         try:
@@ -56,7 +57,7 @@ def fetch_from_hub(name: str, cache_dir: str | os.PathLike | None = None) -> Pat
     except EntryNotFoundError:
         raise InputError(f"{repo} holds no weights in one file, model.safetensors or pytorch_model.bin.") from None
     except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", None)
+        status = error.response.status_code
         reason = {401: "is not there or not public", 403: "may not be read", 404: "is not there"}.get(status)
         raise InputError(
             f"{repo} {reason or f'could not be fetched (the Hub answered {status})'}; check its name."

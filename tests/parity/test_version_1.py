@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +14,15 @@ import rtdetr_explained as rx
 
 def test_a_folder_of_save_pretrained_gives_the_same_logits_and_boxes(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    backbone = RTDetrResNetConfig(
+    shape: dict[str, Any] = dict(
         embedding_size=32,
         hidden_sizes=[32, 64, 128, 256],
         depths=[2, 2, 2, 2],
         layer_type="basic",
         out_features=["stage2", "stage3", "stage4"],
     )
-    names = dict(enumerate(("nut", "bolt", "ring")))
+    backbone = RTDetrResNetConfig(**shape)
+    names: dict[int, str] = dict(enumerate(("nut", "bolt", "ring")))
     config = RTDetrConfig(
         backbone_config=backbone,
         encoder_hidden_dim=32,
