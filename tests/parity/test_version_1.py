@@ -14,13 +14,13 @@ import rtdetr_explained as rx
 
 def test_a_folder_of_save_pretrained_gives_the_same_logits_and_boxes(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    shape: dict[str, Any] = dict(
-        embedding_size=32,
-        hidden_sizes=[32, 64, 128, 256],
-        depths=[2, 2, 2, 2],
-        layer_type="basic",
-        out_features=["stage2", "stage3", "stage4"],
-    )
+    shape: dict[str, Any] = {
+        "embedding_size": 32,
+        "hidden_sizes": [32, 64, 128, 256],
+        "depths": [2, 2, 2, 2],
+        "layer_type": "basic",
+        "out_features": ["stage2", "stage3", "stage4"],
+    }
     backbone = RTDetrResNetConfig(**shape)
     names: dict[int, str] = dict(enumerate(("nut", "bolt", "ring")))
     config = RTDetrConfig(
