@@ -1,4 +1,5 @@
 # make app    set up what is missing and open the app
+# make check  format, lint, types and the fast tests, in a minute or so
 # make test   set up what is missing, then check formatting, lint, types and run every test
 #
 # Variables: VENV (where the virtual environment lives), PORT (of the app), PYTHON3 (the interpreter to start from),
@@ -13,14 +14,20 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: app test lint format types unit install install-dev clean help
+FAST := tests/unit/model tests/unit/tracing tests/unit/drawing tests/unit/weights tests/unit/formulas tests/unit/test_*.py
+
+.PHONY: app check test lint format types fast unit install install-dev clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 app: install
 	$(BIN)/rtdetr-explained app --port $(PORT)
+
+check:
+	@$(MAKE) --no-print-directory -j 2 lint types
+	@$(MAKE) --no-print-directory fast
 
 test: lint types unit
 
@@ -30,6 +37,9 @@ lint: install-dev
 
 types: install-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+fast: install-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -q -m "not online and not slow" $(FAST)
 
 unit: install-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
