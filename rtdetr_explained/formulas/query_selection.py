@@ -98,7 +98,8 @@ def rank(choice: Choice) -> Formula:
         "i": f"token {query.token} of {N:,}",
         "z_{i,c}": f"logit of class c from the encoder's own head, best for {name}; "
         f"written out are the best {len(best)}",
-        "s_i": "score that is ranked; its σ is the probability shown in the figure",
+        "s_i": "logit that is ranked; its σ is the score shown in the figure, trained towards the IoU of the box "
+        "(varifocal loss)",
         r"\mathrm{rank}": f"one more than the tokens with a greater score; the {Q} best are kept, down to a logit of "
         f"{cutoff:.3g}".replace("-", "−"),
     }

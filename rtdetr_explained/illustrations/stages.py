@@ -53,8 +53,8 @@ STAGES = {
         "which places become queries",
         "Every cell of the three maps gets a score for each class; the best cells become queries, and each starts from "
         "the fixed box of its cell, its anchor, moved by a predicted offset.",
-        "The rule is simply the highest class score. “Uncertainty-minimal” names how the score was trained: to be high "
-        "only where the box is good too.",
+        "The rule is simply the highest class score. “Uncertainty-minimal” names how the score was trained (varifocal "
+        "loss): towards the IoU of the box. So it is high only where the box is good too, and no probability.",
     ),
     "decoder": Stage(
         "Decoder",

@@ -228,7 +228,7 @@ class Trace:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """Best class probability of each query (Q,)."""
+        """Best class score of each query (Q,), trained towards the IoU of its box: no probability of the class."""
         return sigmoid(self.logits).max(-1)
 
     @cached_property

@@ -13,8 +13,9 @@ from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
 SENTENCE = (
-    "RT-DETR has no step that removes duplicates afterwards: one query of each object must come out with a high score "
-    "and the others with low ones. Only in self-attention do queries learn of each other."
+    "RT-DETR has no step that removes duplicates afterwards. Training asks one query of each object for a high score "
+    "and all others for low ones; where that does not succeed, an object is detected twice. Only in self-attention do "
+    "queries learn of each other."
 )
 LEAST_IOU = 0.5
 
@@ -28,7 +29,8 @@ class Duplicates:
     those of the class; `derived` (L+1,) which of them the model does not compute itself. `to_winner` (L, n)
     is the self-attention that each of them gives the winner in each layer, by `head` or as the mean of all heads, and
     `from_winner` (L, n) what the winner gives each; the winner's own entry is what it gives itself. `even` is the
-    share that every query would get if attention were spread evenly.
+    share that every query would get if attention were spread evenly. `rivals` are queries above the threshold that end
+    there, too, but as another class: number, class and score, best first.
     """
 
     photo: Image.Image
@@ -47,11 +49,17 @@ class Duplicates:
     to_winner: np.ndarray
     from_winner: np.ndarray
     even: float
+    rivals: tuple[tuple[int, str, float], ...]
 
     @property
     def winner(self) -> int:
         """The query with the best final score of them."""
         return int(self.members[0])
+
+    @property
+    def above(self) -> np.ndarray:
+        """Those of them that are detections, as their scores are above the threshold."""
+        return self.members[self.scores[-1] > self.threshold]
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,7 @@ def view(choice: Choice) -> Duplicates:
         to_winner=np.stack(to_winner),
         from_winner=np.stack(from_winner),
         even=1 / len(trace.logits),
+        rivals=rivals(choice),
     )
 
 
@@ -105,9 +114,25 @@ def ending_together(trace: Trace, query: int) -> tuple[np.ndarray, np.ndarray]:
     boxes = cxcywh_to_xyxy_px(trace.boxes, trace.image_size)
     overlap = iou(boxes[query], boxes)
     overlap[query] = 1.0  # also where its box has no area
-    together = np.nonzero((overlap >= LEAST_IOU) & (trace.labels == trace.labels[query]))[0]
-    together = together[np.argsort(-trace.scores[together], kind="stable")]
+    together = best_first(trace, (overlap >= LEAST_IOU) & (trace.labels == trace.labels[query]))
     return together, overlap[together]
+
+
+def rivals(choice: Choice) -> tuple[tuple[int, str, float], ...]:
+    """Number, class and score of the queries above the threshold that end there as another class, best first."""
+    trace, query = choice.trace, choice.query
+    boxes = cxcywh_to_xyxy_px(trace.boxes, trace.image_size)
+    there = (iou(boxes[query], boxes) >= LEAST_IOU) & (trace.labels != trace.labels[query])
+    return tuple(
+        (q, trace.class_names[trace.labels[q]], float(trace.scores[q]))
+        for q in best_first(trace, there & (trace.scores > choice.threshold)).tolist()
+    )
+
+
+def best_first(trace: Trace, which: np.ndarray) -> np.ndarray:
+    """(n,) the queries for which `which` (Q,) is true, best final score first."""
+    queries = np.flatnonzero(which)
+    return queries[np.argsort(-trace.scores[queries], kind="stable")]
 
 
 def removal(group: Duplicates, trace: Trace, without: Trace) -> Removal:

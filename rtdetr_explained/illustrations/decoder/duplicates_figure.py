@@ -13,6 +13,7 @@ from rtdetr_explained.illustrations.decoder.duplicates import LEAST_IOU, Duplica
 HEIGHT = 340
 TOP, FOOT = 46, 44  # pixels above and below the panels
 MOST_NAMED = 6  # lines that get a name at their end
+MOST_LISTED = 4  # queries that a sentence names
 
 
 def picture(view: Duplicates) -> Picture:
@@ -76,7 +77,7 @@ def scores(view: Duplicates) -> Panel:
         Axis((-0.2, last + 0.55), "after decoder layer", list(range(last + 1)), labels),
         Axis((-0.02, 1.04), "", (0, 0.5, 1), grid=True),
         marks,
-        title=f"Probability of “{view.name}”",
+        title=f"Score of “{view.name}”",
         subtitle="hollow: derived; dotted: threshold",
     )
 
@@ -142,20 +143,43 @@ def words_of(view: Duplicates, i: int) -> str:
 def caption(view: Duplicates) -> str:
     """Sentences that say what is seen."""
     if len(view.members) == 1:
-        return (
+        alone = (
             f"No other query ends as “{view.name}” in a box that overlaps that of query {view.query} by an IoU of at "
             f"least {LEAST_IOU}."
         )
+        return alone + elsewise(view)
     count, given = len(view.members) - 1, np.median(view.to_winner[:, 1:], axis=1)
-    found = int((view.scores[-1, 1:] > view.threshold).sum()) or "none"
     who = "one other query ends" if count == 1 else f"{count} other queries end"
     paid = ", ".join(f"{share:.1%}" for share in given)
     heads = "mean of all heads" if view.head is None else f"head {view.head}"
     return (
-        f"Query {view.winner} ends as “{view.name}” with {view.scores[-1, 0]:.2f}; {who} on the same object, {found} "
-        f"of them above {view.threshold:.2f}. Layer by layer, such a duplicate gives the winner {paid} of its "
+        f"Query {view.winner} ends as “{view.name}” with {view.scores[-1, 0]:.2f}; {who} on the same object. "
+        f"{verdict(view)}{elsewise(view)} Layer by layer, the others give the winner {paid} of their "
         f"self-attention (median; {heads}); an even share would be {view.even:.1%}."
     )
+
+
+def verdict(view: Duplicates) -> str:
+    """How often the object is detected, and by which queries."""
+    more = [
+        f"query {q} ({score:.2f})" for q, score in zip(view.members, view.scores[-1], strict=True) if q in view.above
+    ]
+    if len(more) < 2:
+        return f"{'None' if not more else 'Only the winner'} is above {view.threshold:.2f}."
+    return f"It is detected {len(more)} times above {view.threshold:.2f}: by {listed(more)}."
+
+
+def elsewise(view: Duplicates) -> str:
+    """A sentence on the queries that end there as another class, or nothing."""
+    there = [f"query {q} (“{name}” {score:.2f})" for q, name, score in view.rivals]
+    return f" There, as another class and above {view.threshold:.2f}, ends {listed(there)}." if there else ""
+
+
+def listed(names: list[str]) -> str:
+    """Names in a row, of many only the first."""
+    if len(names) > MOST_LISTED:
+        names = [*names[: MOST_LISTED - 1], f"{len(names) - MOST_LISTED + 1} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def table(view: Duplicates) -> dict[str, list]:

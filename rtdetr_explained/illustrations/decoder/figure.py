@@ -177,7 +177,7 @@ def score_steps(view: DecoderView) -> Panel:
     return Panel(
         chart_area(view, 0.07, 0.47, 48),
         Axis((-0.4, last + 0.4), "decoder layer", list(range(last + 1)), ticks),
-        Axis((-0.2, 1.05), "probability", (0, 0.5, 1), grid=True),
+        Axis((-0.2, 1.05), "score", (0, 0.5, 1), grid=True),
         marks,
         title=f"Score of “{view.class_name}”",
         subtitle="hollow: derived, by that layer’s own class head",
@@ -196,14 +196,13 @@ def weights(view: DecoderView) -> Panel:
         hover = [f"query {shown[i]} · {view.final_names[shown[i]]}<br>attention <b>{values[i]:.4f}</b>" for i in at]
         marks.append(Bars(at, values[at], color, hover=hover, name=name))
     marks += [Text(float(v), float(i), f"{v:.3f}", TEXT, dx=4) for i, v in zip(rows, values, strict=True)]
-    rest = max(0.0, 1 - float(values.sum()))
     return Panel(
         chart_area(view, 0.70, 0.988, 28),
         Axis((0, top * 1.4)),
         Axis((len(shown) - 0.5, -0.5), "", rows.tolist(), names),
         marks,
         title="Attention weights",
-        subtitle=f"other {len(view.attention) - len(shown)} queries: {rest:.2f}",
+        subtitle=f"other {len(view.attention) - len(shown)} queries: {view.to_others:.2f}",
     )
 
 
@@ -214,8 +213,8 @@ def caption(view: DecoderView) -> str:
     heads = f"the mean of {view.num_heads} heads" if view.head is None else f"head {view.head}"
     return (
         f"Query {view.query} ends as “{view.class_name}” with {view.scores[-1]:.2f} after its edges moved by up to "
-        f"{step:.0f} px; in layer {view.layer + 1} ({heads}) it gives {view.attention[view.query]:.0%} of its "
-        f"self-attention to itself and {view.attention[view.linked].sum():.0%} to the {len(view.linked)} queries "
+        f"{step:.0f} px; in layer {view.layer + 1} ({heads}) it gives {view.to_itself:.0%} of its "
+        f"self-attention to itself and {view.to_linked:.0%} to the {len(view.linked)} queries "
         "linked."
     )
 

@@ -17,7 +17,7 @@ LEAST_SIDE = 1e-4  # of a box in 0..1: a side that shrank to nothing has no rati
 class Trajectory:
     """One query through the L layers; step 0 is its first box, step i its box after layer i.
 
-    `boxes_px` (L+1, 4) are x0 y0 x1 y1. `scores` (L+1,) are probabilities of the class the query ends as; `derived`
+    `boxes_px` (L+1, 4) are x0 y0 x1 y1. `scores` (L+1,) are those of the class the query ends as; `derived`
     (L+1,) tells which of them the model itself does not compute. `best_names` and `best_scores` are the best class at
     each step. `growth` (L,) is the factor by which the box's size √(w·h) changed in each layer.
     """

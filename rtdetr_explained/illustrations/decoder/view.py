@@ -52,6 +52,21 @@ class DecoderView:
         layers = [f"layer {i}" for i in range(1, len(self.boxes))]
         return ("first", *layers[:-1], f"{layers[-1]} (final)")
 
+    @property
+    def to_itself(self) -> float:
+        """The share of its self-attention that the query keeps."""
+        return float(self.attention[self.query])
+
+    @property
+    def to_linked(self) -> float:
+        """The share that the linked queries get together."""
+        return float(self.attention[self.linked].sum())
+
+    @property
+    def to_others(self) -> float:
+        """What is left for all others together."""
+        return max(0.0, 1 - self.to_itself - self.to_linked)
+
 
 def view(choice: Choice) -> DecoderView:
     """The query's way through the decoder, and its self-attention in the chosen layer."""

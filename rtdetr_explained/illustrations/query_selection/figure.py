@@ -58,7 +58,7 @@ def score_map(view: QuerySelectionView, level: int, photo: Image.Image) -> Panel
     name, marker = LEVEL_NAMES[level], LEVEL_MARKERS[level]
     low, high = score_range(view.sorted_scores, CLEAR)
     extent = (-0.5, -0.5, w - 0.5, h - 0.5)
-    hover = f"{name} · row %{{y}}, column %{{x}}<br>best class probability <b>%{{customdata:.4f}}</b>"
+    hover = f"{name} · row %{{y}}, column %{{x}}<br>best class score <b>%{{customdata:.4f}}</b>"
     marks: list[Mark] = [
         Photo(photo, extent),
         Heat(log_scores(scores), extent, low, high, OVERLAY, scores, hover),
@@ -76,7 +76,7 @@ def score_map(view: QuerySelectionView, level: int, photo: Image.Image) -> Panel
         view.image_size,
         marks,
         title=f"{name} · {h} × {w}",
-        subtitle=f"{cells} of {scores.size:,} chosen ({view.share[level]:.0%})",
+        subtitle=f"{cells} of {scores.size:,} cells: {view.share[level]:.0%} of the chosen",
     )
 
 
@@ -127,7 +127,7 @@ def score_bar(view: QuerySelectionView) -> Panel:
             Heat(ramp, (low, 0, high, 1), low, high, (PHOTO_HALO, OVERLAY[-1][:7])),
             Lines(np.array([cut, cut]), np.array([0, 1]), SELECTED, 3, hover=hover, name="cut on the bar"),
         ],
-        title="Best class probability",
+        title="Best class score",
     )
 
 

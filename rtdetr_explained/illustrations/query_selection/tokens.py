@@ -20,7 +20,7 @@ CLEAR = 0.5  # share of the cells, those with the lowest scores, through which t
 class Tokens:
     """All N tokens in the order of the memory: S3 row by row, then S4, then S5.
 
-    `scores` are probabilities of the best class and `labels` these classes, -1 where the head only knows "object".
+    `scores` are those of the best class, 0..1, and `labels` these classes, -1 where the head only knows "object".
     `ranks` count from 1, the best; `order` holds the tokens from the best down, chosen ones first among equals.
     `queries` is the first query of each token and -1 where there is none, `times` how many queries it gives.
     `near` marks the best of those that were not chosen.
@@ -136,7 +136,7 @@ def score_range(scores: np.ndarray, share: float = 0) -> tuple[float, float]:
 
 
 def log_scores(scores: np.ndarray) -> np.ndarray:
-    """log10 of probabilities, so that the cut between weak scores can be seen."""
+    """log10 of scores, so that the cut between weak scores can be seen."""
     return np.log10(np.maximum(scores, LOWEST))
 
 

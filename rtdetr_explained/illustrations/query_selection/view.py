@@ -16,9 +16,9 @@ from rtdetr_explained.tracing.choice import Choice, Unit
 
 @dataclass(frozen=True, eq=False)
 class QuerySelectionView:
-    """What the figure shows. Scores are probabilities; boxes are cxcywh in 0..1 of the image, on four axes.
+    """What the figure shows. Scores are sigmoids of logits, 0..1; boxes are cxcywh in 0..1 of the image, on four axes.
 
-    `level_scores[l]` (h, w) holds the best class probability of each cell, `chosen[l]` (n, 3) the query, row and column
+    `level_scores[l]` (h, w) holds the best class score of each cell, `chosen[l]` (n, 3) the query, row and column
     of each chosen cell and `near[l]` (n, 2) row and column of those just below the cut. `sorted_scores` (N,) are all
     scores from the best down, `sorted_levels` (N,) their levels; the first `kept` of them are chosen and the last of
     these has the score `cutoff`. `class_shares` are the best classes of the chosen cells, each with its count per

@@ -18,7 +18,9 @@ def test_the_facts_are_those_of_the_trace(trace):
     assert facts.size == pytest.approx((query.box[2] * width, query.box[3] * height), rel=1e-5)
     assert len(facts.layers) == trace.num_layers
     assert facts.layers[-1].score == pytest.approx(query.layer_scores[-1].max())
-    assert facts.stride in (8, 16, 32)
+    assert facts.level == ("S3", "S4", "S5")[query.level]
+    assert facts.stride == trace.input_size[0] / trace.map_sizes[query.level][0] == 8 * 2**query.level
+    assert [layer.layer for layer in facts.layers] == [0, 1, 2]
 
 
 def test_the_unit_scales_places_and_moves(trace):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn import numbers
 
 from rtdetr_explained import edits
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
@@ -128,22 +129,48 @@ def test_a_query_alone(detector: Detector, trace: Trace) -> None:
     assert duplicates_figure.picture(alone).caption.startswith(f"No other query ends as “{alone.name}”")
 
 
-def test_words_and_table(crowded: Trace) -> None:
-    group = duplicates.view(choose(crowded, query=QUERY, head=1, threshold=0.0))
+@pytest.mark.parametrize(("threshold", "above"), [(0.0, [3, 14, 9, 5]), (0.3, [3, 14]), (0.7, [3]), (0.9, [])])
+def test_the_caption_names_the_detections_on_the_object(crowded: Trace, threshold: float, above: list[int]) -> None:
+    group = duplicates.view(choose(crowded, query=QUERY, head=1, threshold=threshold))
+    assert group.above.tolist() == above
+    caption = duplicates_figure.picture(group).caption
+    scores = {q: f"{crowded.scores[q]:.2f}" for q in (3, QUERY, 9, 5)}
+    weights = [crowded[f"decoder.layers.{i}.self_attn.weights"].array[1].astype(float) for i in range(3)]
+    given = [f"{np.median([layer[q, 3] for q in (QUERY, 9, 5)]):.1%}" for layer in weights]
+    verdict = [f"{threshold:.2f}"]
+    if len(above) > 1:
+        verdict = [str(len(above)), *verdict, *(word for q in above for word in (str(q), scores[q]))]
+    rival = [f"{threshold:.2f}", "6", f"{crowded.scores[6]:.2f}"] if crowded.scores[6] > threshold else []
+    assert numbers(caption) == ["3", scores[3], "3", *verdict, *rival, *given, "1", "5.0%"]
+
+
+def test_queries_of_another_class_on_the_object_are_named(crowded: Trace) -> None:
+    assert [q for q, _, _ in duplicates.view(choose(crowded, query=QUERY)).rivals] == [6]
+    assert duplicates.view(choose(crowded, query=QUERY, threshold=0.99)).rivals == ()
+    group = duplicates.view(choose(crowded, query=6))
+    assert [q for q, _, _ in group.rivals] == [3, QUERY]
+    assert numbers(duplicates_figure.picture(group).caption)[2:] == [
+        "0.50", "3", f"{crowded.scores[3]:.2f}", str(QUERY), f"{crowded.scores[QUERY]:.2f}",
+    ]  # fmt: skip
+
+
+def test_of_many_names_a_sentence_lists_a_few() -> None:
+    assert duplicates_figure.listed(["a"]) == "a"
+    assert duplicates_figure.listed(["a", "b", "c", "d"]) == "a, b, c and d"
+    assert duplicates_figure.listed(["a", "b", "c", "d", "e", "f"]) == "a, b, c and 3 more"
+
+
+def test_titles_and_table_count_layers_from_one(crowded: Trace) -> None:
+    group = duplicates.view(choose(crowded, query=QUERY, layer=1, head=1))
     picture = duplicates_figure.picture(group)
-    caption = picture.caption
-    others = len(group.members) - 1
-    assert f"Query {group.winner} ends as “{group.name}” with {group.scores[-1, 0]:.2f}" in caption
-    assert f"{others} other queries end on the same object, {others} of them above 0.00" in caption
-    assert f"{np.median(group.to_winner[2, 1:]):.1%} of its self-attention (median; head 1)" in caption
-    assert "an even share would be 5.0%" in caption
-    assert caption in picture.alt_text
-    assert "none of them above 1.00" in duplicates_figure.caption(
-        duplicates.view(choose(crowded, query=QUERY, threshold=1.0))
-    )
+    boxes, _, attention = picture.drawing.panels
+    assert numbers(boxes.subtitle) == ["2"]
+    assert numbers(attention.title) == ["3"]
+    assert picture.caption in picture.alt_text
     table = picture.table
     assert table["query"] == group.members.tolist()
     np.testing.assert_allclose(table["score after 3"], group.scores[-1], atol=6e-4)
     np.testing.assert_allclose(table["score after 1 (derived)"], group.scores[1], atol=6e-4)
     np.testing.assert_allclose(table["gives winner, layer 2"], group.to_winner[1], atol=6e-5)
+    np.testing.assert_allclose(table["winner gives, layer 2"], group.from_winner[1], atol=6e-5)
     assert len({len(column) for column in table.values()}) == 1

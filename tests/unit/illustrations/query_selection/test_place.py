@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn import numbers
 
 from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
@@ -16,7 +17,7 @@ from rtdetr_explained.illustrations.query_selection.place import (
     queries_table,
     with_other_cut,
 )
-from rtdetr_explained.illustrations.query_selection.tokens import tokens
+from rtdetr_explained.illustrations.query_selection.tokens import ordinal, tokens
 from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace, sigmoid
 
@@ -66,6 +67,22 @@ def test_a_place_without_a_query_says_why(trace: Trace) -> None:
     assert report.nearest.away == pytest.approx(distances.min())
     assert f"The nearest is query {report.nearest.query} " in around(report)
     assert f"{distances.min():.0f} px away" in around(report)
+
+
+def test_the_answer_tells_rank_score_and_cut(trace: Trace) -> None:
+    report = empty_place(trace)
+    scores = sigmoid(trace["query_selection.class_logits"].array).max(1)
+    x, y = report.place
+    starts = np.cumsum([0, *(h * w for h, w in trace.map_sizes)])
+    cells = [(int(y * h), int(x * w)) for h, w in trace.map_sizes]
+    under = [start + row * w + col for start, (row, col), (_, w) in zip(starts, cells, trace.map_sizes, strict=False)]
+    best = max(range(3), key=lambda level: scores[under[level]])
+    told = numbers(answer(report))
+    rank = 1 + int((scores > scores[under[best]]).sum())
+    assert told[:2] == [str(cells[best][0]), str(cells[best][1])]
+    assert f"ranks {ordinal(rank)} of" in answer(report)
+    assert float(told[-2]) == pytest.approx(scores[under[best]], rel=0.06)
+    assert float(told[-1]) == pytest.approx(scores[trace.token_indices].min(), rel=0.06)
 
 
 def test_lengths_follow_the_unit(trace: Trace) -> None:
