@@ -20,9 +20,9 @@ BRIGHTNESS = (0.875, 1.125)  # torchvision's default, as the three below
 CONTRAST = (0.5, 1.5)
 SATURATION = (0.5, 1.5)
 HUE = (-0.05, 0.05)  # of a full turn of the colour circle
-# RandomZoomOut: fill 0 in dataloader.yml; probability and side are torchvision's defaults.
+# RandomZoomOut: fill 0 in dataloader.yml; probability and sides, from 1 on, are torchvision's defaults.
 ZOOM_PROBABILITY = 0.5
-ZOOM_SIDE = (1.0, 4.0)
+ZOOM_SIDE = 4.0
 # RandomIoUCrop: p 0.8 in dataloader.yml; the rest are torchvision's defaults, after SSD (1512.02325, section 2.2).
 CROP_PROBABILITY = 0.8
 CROP_SCALE = (0.3, 1.0)
@@ -52,17 +52,19 @@ def augment(
     labels: np.ndarray,
     size: tuple[int, int],
     strong: bool,
+    zoom_side: float = ZOOM_SIDE,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Augment an RGB image and resize it to `size` (height, width) in pixels.
 
     `boxes` (N, 4) are cxcywh in 0..1 and go out so, clipped to the image; objects that are cut away or smaller than a
-    pixel go, with their labels. With `strong` off, as in the last epochs, only the flip remains. The same state of
-    `rng` gives the same result. Returns uint8 (height, width, 3), boxes float32 (M, 4) and labels (M,).
+    pixel go, with their labels. With `strong` off, as in the last epochs, only the flip remains; `zoom_side` is that
+    of `zoom_out`. The same state of `rng` gives the same result. Returns uint8 (height, width, 3), boxes float32 (M, 4)
+    and labels (M,).
     """
     sample = Sample(image, cxcywh_to_xyxy_px(np.asarray(boxes, np.float64).reshape(-1, 4), image.size), labels)
     if strong:
         sample = sample._replace(image=photometric_distort(rng, sample.image))
-        sample = zoom_out(rng, sample, most_px=ZOOM_SIDE[1] * max(size))
+        sample = zoom_out(rng, sample, zoom_side, most_px=zoom_side * max(size))
         sample = iou_crop(rng, sample)
     sample = flip(rng, sanitise(sample))
     sample = sanitise(resize(sample, size))
@@ -99,15 +101,17 @@ def shift_hue(image: Image.Image, turn: float) -> Image.Image:
     return Image.merge("HSV", (Image.fromarray(shifted.astype(np.uint8)), saturation, value)).convert("RGB")
 
 
-def zoom_out(rng: np.random.Generator, sample: Sample, most_px: float = math.inf) -> Sample:
-    """Half of the time, put the image somewhere on a black canvas of up to four times its sides.
+def zoom_out(
+    rng: np.random.Generator, sample: Sample, zoom_side: float = ZOOM_SIDE, most_px: float = math.inf
+) -> Sample:
+    """Half of the time, put the image somewhere on a black canvas of up to `zoom_side` times its sides.
 
     So that a large photograph does not take gigabytes, no side of the canvas is longer than `most_px`: image and canvas
     are made smaller together.
     """
     if rng.random() >= ZOOM_PROBABILITY:
         return sample
-    side = rng.uniform(*ZOOM_SIDE)
+    side = rng.uniform(1.0, zoom_side)
     shrink = most_px / (side * max(sample.image.size))
     if shrink < 1:
         width, height = (max(1, round(shrink * length)) for length in sample.image.size)

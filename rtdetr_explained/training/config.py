@@ -44,6 +44,7 @@ class TrainConfig:
     batch: int = option(16, "images per step, over all processes together")
     side: int = option(0, "side of the input in pixels, a multiple of 32; 0 is the model's own")
     augment: bool = option(True, "change colours of photographs, zoom out and crop; they are always flipped")
+    zoom_side: float = option(4.0, "largest side of the canvas of zooming out, in sides of the photograph; 1 for none")
     multi_scale: bool = option(False, "another input size for each batch, 0.75 to 1.25 of the side")
     weak_epochs: int = option(0, "last epochs without augmentation (but the flip) and multi-scale")
     denoising: bool = option(True, "train with contrastive denoising queries")
@@ -94,6 +95,8 @@ class TrainConfig:
         for name in ("lr", "clip", "ema_warmup", "checkpoint_minutes"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give a number above 0.")
+        if not self.zoom_side >= 1:
+            raise InputError(f"zoom_side is {self.zoom_side}; give a number of at least 1.")
         for name in ("weight_decay", "backbone_lr_factor"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give a number that is not negative.")

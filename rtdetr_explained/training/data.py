@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rtdetr_explained.data.annotations import Annotations, load_photo
-from rtdetr_explained.data.augment import augment
+from rtdetr_explained.data.augment import ZOOM_SIDE, augment
 from rtdetr_explained.data.images import remarks_of
 from rtdetr_explained.data.shapes import SHAPE_CLASSES, SceneConfig, generate_scene
 from rtdetr_explained.errors import InputError
@@ -60,15 +60,22 @@ class PhotoDataset(Dataset):
     """Annotated photographs, epoch after epoch, each epoch in an order of its own and without its last, partial batch.
 
     Image i of the run belongs to epoch i // epoch_images; order and augmentation follow from `seed` and i. From image
-    `weak_from` on only the flip remains of the augmentation.
+    `weak_from` on only the flip remains of the augmentation, and up to there a photograph is put on a canvas of at most
+    `zoom_side` times its sides.
     """
 
     def __init__(
-        self, annotations: Annotations, size: tuple[int, int], seed: int, epoch_images: int, weak_from: int
+        self,
+        annotations: Annotations,
+        size: tuple[int, int],
+        seed: int,
+        epoch_images: int,
+        weak_from: int,
+        zoom_side: float = ZOOM_SIDE,
     ) -> None:
         self.photos = annotations.images
         self.size, self.seed, self.epoch_images = size, seed, epoch_images
-        self.weak_from = weak_from
+        self.weak_from, self.zoom_side = weak_from, zoom_side
 
     def __getitem__(self, index: int) -> Sample | InputError:
         """The image at this place of the run; one that cannot be read is replaced by the next of the epoch.
@@ -88,7 +95,7 @@ class PhotoDataset(Dataset):
             problems += remarks_of(image).items()
             rng = np.random.default_rng([self.seed, 1, index])
             strong = index < self.weak_from
-            pixels, boxes, labels = augment(rng, image, photo.boxes, photo.labels, self.size, strong)
+            pixels, boxes, labels = augment(rng, image, photo.boxes, photo.labels, self.size, strong, self.zoom_side)
             target = {"labels": torch.from_numpy(labels), "boxes": torch.from_numpy(boxes)}
             return Sample(torch.from_numpy(pixels).permute(2, 0, 1), target, photo.name, tuple(problems))
         return InputError(f"{MAX_UNUSABLE} pictures in a row cannot be read. The last: {problems[-1][1]}")

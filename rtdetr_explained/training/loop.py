@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from rtdetr_explained.data.annotations import Annotations
+from rtdetr_explained.data.augment import ZOOM_SIDE
 from rtdetr_explained.data.class_matching import with_classes
 from rtdetr_explained.data.reading import read_annotations
 from rtdetr_explained.data.report import Report
@@ -52,11 +53,12 @@ class Material:
     total_images: int
     weak_from: int
 
-    def dataset(self, size: tuple[int, int], seed: int, augment: bool) -> Dataset:
+    def dataset(self, size: tuple[int, int], seed: int, augment: bool, zoom_side: float = ZOOM_SIDE) -> Dataset:
         """The training images at size (height, width)."""
         if self.annotations is None:
             return ShapesDataset(size)
-        return PhotoDataset(self.annotations, size, seed, self.epoch_images, self.weak_from if augment else 0)
+        weak_from = self.weak_from if augment else 0
+        return PhotoDataset(self.annotations, size, seed, self.epoch_images, weak_from, zoom_side)
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _steps(
     """All steps of the run or of a part of it, or those until it is asked to stop."""
     end = part.until if part else material.total_images
     size, device = run.model.config.image_size, next(run.model.parameters()).device
-    dataset = material.dataset(size, run.seed, config.augment)
+    dataset = material.dataset(size, run.seed, config.augment, config.zoom_side)
     data = batches(dataset, run.images, end, config.batch, config.workers, processes)
     log, evaluations = config.out / "log.csv", config.out / "evaluation.csv"
     board = None

@@ -56,6 +56,15 @@ def test_a_large_photograph_gets_no_canvas_of_gigabytes():
     assert shrunk >= 10
 
 
+def test_the_canvas_of_zooming_out_is_as_large_as_was_asked_for():
+    before = rectangles()
+    sides = [module.zoom_out(np.random.default_rng(seed), before, 2.0).image.width for seed in range(60)]
+    assert 1.8 * before.image.width < max(sides) <= 2 * before.image.width
+    assert all(
+        module.zoom_out(np.random.default_rng(seed), before, 1.0).image.size == before.image.size for seed in range(9)
+    )
+
+
 def test_boxes_follow_the_pixels_through_everything(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "photometric_distort", lambda rng, image: image)  # the colours tell the boxes
     sample, height, width = rectangles(), 160, 320

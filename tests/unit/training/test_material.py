@@ -56,6 +56,14 @@ def test_the_last_epochs_begin_that_many_whole_epochs_before_the_end(
     assert plain.weak_from == 0
 
 
+def test_the_canvas_of_a_run_is_that_of_its_photographs(config: TrainConfig):
+    dataset = read_material(config, Report()).dataset((64, 64), seed=0, augment=True, zoom_side=2.5)
+    assert isinstance(dataset, PhotoDataset)
+    assert dataset.zoom_side == 2.5
+    with pytest.raises(InputError, match=r"zoom_side is 0.5; give a number of at least 1\."):
+        replace(config, zoom_side=0.5)
+
+
 def test_multi_scale_ends_with_the_last_strong_epoch(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
     scaled: list[bool] = []
 
