@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.session import models
+from app.session.choice import choice_of
 from app.session.state import Selected
 from app.widgets import figures
 from rtdetr_explained.illustrations.deformable_attention import discrete, spread, weights
@@ -17,16 +18,15 @@ def show_weights(view: Selected, trace: Trace) -> None:
     """Weight by level and by head, beside the compared query's."""
     st.markdown("#### Where the weight lies")
     st.markdown("Each head shares out a weight of one among its points on all three maps.")
-    data = weights.view(trace, view.query, view.layer, view.compare, view.head)
-    figures.show_module("deformable_attention_weights", weights, data)
+    figures.show("deformable_attention_weights", weights.picture(weights.view(choice_of(view, trace))))
 
 
 def show_spread(view: Selected, trace: Trace) -> None:
     """Spread against box size, over all queries."""
     st.markdown("#### How widely each query reads")
     st.markdown("A large box is read widely and a small one closely, because offsets are measured in boxes.")
-    data = spread.view(trace, view.query, view.layer, view.compare, view.threshold)
-    figures.show_module("deformable_attention_spread", spread, data, selects="query")
+    shown = spread.picture(spread.view(choice_of(view, trace)))
+    figures.show("deformable_attention_spread", shown, selects="query")
 
 
 def show_sampling(view: Selected, trace: Trace) -> None:
@@ -34,9 +34,9 @@ def show_sampling(view: Selected, trace: Trace) -> None:
     st.markdown("#### Mixing four cells, or taking one")
     st.markdown("Discrete sampling reads one cell for each point, which simple hardware can do.")
     other = models.outcome_of(view, trace, (SetSampling(discrete.other_method(trace)),))
-    data = discrete.view(trace, other, view.query, view.layer, view.head, view.level, view.threshold)
-    figures.show_module("deformable_attention_sampling", discrete, data)
-    rows = discrete.rows(data)
+    compared = discrete.view(choice_of(view, trace), other)
+    figures.show("deformable_attention_sampling", discrete.picture(compared))
+    rows = discrete.rows(compared)
     table = pd.DataFrame(
         [(name, *values) for name, values in rows.items()], columns=["", *map(str.capitalize, discrete.METHODS)]
     )

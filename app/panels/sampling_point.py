@@ -6,33 +6,32 @@ import pandas as pd
 import streamlit as st
 
 from app.session import models, state
+from app.session.choice import choice_of
 from app.session.state import Selected
 from app.widgets import figures
 from app.widgets.text import plain
-from rtdetr_explained.illustrations.deformable_attention import cells
-from rtdetr_explained.illustrations.deformable_attention import points as chain
+from rtdetr_explained.drawing.to_plotly import to_plotly
+from rtdetr_explained.illustrations.deformable_attention import cells, points
 from rtdetr_explained.tracing.trace import Trace
 
 
 def show(view: Selected, trace: Trace) -> None:
     """The point in view, or the heaviest where that is not shown, with buttons to the next heavier and lighter one."""
     reading, _ = models.reading_of(view, trace, view.layer)
-    read = chain.point_read(trace, reading, view.query, view.point, view.head, view.level)
-    name = chain.name_of(read.chain)
+    read = points.point_read(choice_of(view, trace), reading)
+    name = points.name_of(read.chain)
     st.markdown(f"#### {plain(name[0].upper() + name[1:])}")
     _steps(read)
-    rows = [(f"**{name}**" if name.startswith("location") else name, x, y) for name, x, y in chain.way(read, view.unit)]
+    rows = [
+        (f"**{name}**" if name.startswith("location") else name, x, y) for name, x, y in points.way(read, view.unit)
+    ]
     numbers = pd.DataFrame(rows, columns=["Why it lies there", "x", "y"])
     st.table(numbers, border="horizontal", hide_index=True, alt="How the point comes to lie where it does, x and y")
-    st.plotly_chart(
-        cells.plotly_figure(read, figures.theme()),
-        theme=None,
-        key="figure_cells",
-        alt=cells.alt_text(read),
-        config={"displayModeBar": False, "scrollZoom": False},
-    )
-    st.caption(plain(cells.caption(read)))
-    rest = pd.DataFrame(chain.rest(read), columns=["What becomes of it", ""])
+    shown = cells.picture(read)
+    figure = to_plotly(shown.drawing, figures.theme())
+    st.plotly_chart(figure, theme=None, key="figure_cells", alt=shown.alt_text, config=figures.CHART)
+    st.caption(plain(shown.caption))
+    rest = pd.DataFrame(points.rest(read), columns=["What becomes of it", ""])
     st.table(rest, border="horizontal", hide_index=True, alt="From the value that is read to the head's sum")
     st.caption(
         "The part in the sum is derived: A v·s / s·s, where s is the head's sum. The parts of all its points add up to "
@@ -40,7 +39,7 @@ def show(view: Selected, trace: Trace) -> None:
     )
 
 
-def _steps(read: chain.PointRead) -> None:
+def _steps(read: points.PointRead) -> None:
     """Which of the points this is, and the way to its neighbours by weight."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for label, icon, to in (

@@ -12,9 +12,9 @@ from rtdetr_explained.tracing.trace import Trace
 
 def show(view: Selected, trace: Trace) -> None:
     """Green when the output rebuilt from the drawn points is the model's, red when it is not, with the error."""
-    _, found = models.reading_of(view, trace, view.layer)
-    if found.holds:
+    _, proof = models.reading_of(view, trace, view.layer)
+    if proof.holds:
         st.badge("The picture is the computation", icon=":material/verified:", color="green")
     else:
         st.badge("The picture is not the computation", icon=":material/gpp_bad:", color="red")
-    st.caption(sentence(found))
+    st.caption(sentence(proof))

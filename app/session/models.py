@@ -19,7 +19,7 @@ from app.session import images, state
 from app.session.state import OWN_WEIGHTS, Limits, Selected, ViewState
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.deformable_attention.proof import Proof, proof
+from rtdetr_explained.illustrations.deformable_attention.proof import Proof, prove
 from rtdetr_explained.tracing.edits import Edit, from_dict
 from rtdetr_explained.tracing.results import Outcome, Reading, outcome
 from rtdetr_explained.tracing.trace import Trace
@@ -219,7 +219,7 @@ def _read(name_or_path: str, stamp: Stamp, layer: int, trace: Trace) -> tuple[Re
     model = _load(name_or_path, stamp)
     with _FORWARD:
         reading = read_layer(model, trace, layer)
-    return reading, proof(trace, reading)
+    return reading, prove(trace, reading)
 
 
 # Each behind two caches, both bounded: a trace of R18 at 640 px takes about 25 MB.

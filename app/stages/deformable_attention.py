@@ -8,9 +8,11 @@ from app import depths
 from app.components import sampling_canvas
 from app.panels import sampling_effect, sampling_panels, sampling_point, sampling_proof
 from app.session import models
+from app.session.choice import choice_of
 from app.session.state import Selected
 from app.widgets import figures, inspector
-from rtdetr_explained.illustrations.deformable_attention import view as deformable_attention
+from rtdetr_explained.illustrations.deformable_attention import figure
+from rtdetr_explained.illustrations.deformable_attention import view as points
 from rtdetr_explained.tracing.trace import Trace
 
 view, trace = models.current()
@@ -22,8 +24,7 @@ def see() -> None:
     with left:
         sampling_canvas.show(view, trace)
         sampling_proof.show(view, trace)
-        data = deformable_attention.view(trace, view.query, view.layer, view.head, view.level, view.point)
-        figures.show_module_twins("deformable_attention", deformable_attention, data)
+        figures.show_twins("deformable_attention", figure.picture(points.view(choice_of(view, trace))))
         sampling_effect.show_points(view, trace)
         sampling_effect.show_parts(view, trace)
         sampling_panels.show_weights(view, trace)

@@ -7,6 +7,7 @@ import streamlit as st
 from app import depths
 from app.panels import denoising as experiment
 from app.session import models, state
+from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import denoising
 
@@ -27,8 +28,7 @@ def see() -> None:
             controls.group(view, groups)
             controls.seed(view)
         st.caption(targets.origin)
-        data = denoising.view(noised, group=view.group)
-        figures.show_module("denoising", denoising, data)
+        figures.show("denoising", denoising.picture(denoising.view(choice_of(view, noised))))
     with right:
         if not targets.true:
             controls.threshold(view)

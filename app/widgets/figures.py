@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -91,63 +90,3 @@ def _from_click(key: str, field: str) -> Callable[[], None]:
             state.change(**{field: int(value)})
 
     return select
-
-
-# --- illustrations that are still modules; goes with the last of them ---
-
-
-def show_module(slug: str, module: ModuleType, data: Any, *, selects: str | None = None) -> None:
-    """Draw the view data of an illustration, with its caption and the buttons that export it.
-
-    `selects` names the field of the view state that a click on a marker sets; the value is the marker's custom data.
-    """
-    key = f"figure_{slug}"
-    figure = module.plotly_figure(data, theme())
-    options: dict[str, Any] = {}
-    if selects:
-        options = {"on_select": _from_click(key, selects), "selection_mode": "points"}
-        figure.update_layout(clickmode="event+select")
-        # Plotly fades everything but the marker that was clicked; here the next figure shows what is selected.
-        figure.for_each_trace(_keep_opacity, selector={"mode": "markers"})
-    with st.container(key=f"frame_{slug}"):
-        st.plotly_chart(
-            figure,
-            theme=None,
-            key=key,
-            alt=module.alt_text(data),
-            config=CHART,
-            **options,
-        )
-    show_module_twins(slug, module, data)
-
-
-def show_module_twins(slug: str, module: ModuleType, data: Any) -> None:
-    """The caption, the buttons that export the figure, and its data as a table; also below what stands in for it."""
-    st.caption(plain(module.caption(data)))
-    if not state.embedded():
-        _export_module(slug, module, data)
-    numbers = st.expander("Figure as a table", key=f"table_{slug}", on_change="rerun")
-    if numbers.open:
-        with numbers:
-            table = pd.DataFrame(module.table(data))
-            st.dataframe(table, hide_index=True, alt=f"The data of the figure: {module.caption(data)}")
-
-
-def _export_module(slug: str, module: ModuleType, data: Any) -> None:
-    """Three buttons; the file is only made when one is pressed, and always for a white page."""
-
-    def maker(kind: str) -> Callable[[], bytes]:
-        return lambda: files.to_bytes(module.matplotlib_figure(data, "light"), kind)
-
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Export this figure", width="content")
-        for kind, mime in MIME_TYPES.items():
-            st.download_button(
-                kind.upper(),
-                data=maker(kind),
-                file_name=files.file_name(slug, state.current().image, kind),
-                mime=mime,
-                key=f"export_{slug}_{kind}",
-                on_click="ignore",
-                help=f"Save this figure as {kind.upper()}, for a white page",
-            )

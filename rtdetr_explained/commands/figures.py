@@ -60,21 +60,12 @@ def run(options: argparse.Namespace) -> int:
 def draw_all(trace: "Trace", denoising: "Trace", query: int, theme: Theme) -> "dict[str, Figure]":
     """The eight matplotlib figures by slug, following one query."""
     from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-    from rtdetr_explained.illustrations import ILLUSTRATIONS, PICTURES, picture
+    from rtdetr_explained.illustrations import picture
     from rtdetr_explained.tracing.choice import choose
+    from rtdetr_explained.tracing.sites import STAGES
 
-    chosen = {
-        "deformable_attention": {"query": query},
-    }
-    figures = {}
-    for slug, module in ILLUSTRATIONS.items():
-        if slug in PICTURES:
-            choice = choose(denoising) if slug == "denoising" else choose(trace, query=query)
-            figures[slug] = to_matplotlib(picture(slug, choice).drawing, theme)
-            continue
-        view = module.view(denoising if slug == "denoising" else trace, **chosen.get(slug, {}))
-        figures[slug] = module.matplotlib_figure(view, theme)
-    return figures
+    choices = dict.fromkeys(STAGES, choose(trace, query=query)) | {"denoising": choose(denoising)}
+    return {slug: to_matplotlib(picture(slug, choice).drawing, theme) for slug, choice in choices.items()}
 
 
 def scene_of(name: str):

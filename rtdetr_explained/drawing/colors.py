@@ -25,6 +25,7 @@ PHOTO_HALO = "#15181C"  # the thin dark outline that parts any mark from the pho
 # Colours by meaning that differ between the themes: a mark holds the token, the renderer resolves it.
 TEXT, MUTED, GREY, LINE = "text", "muted", "grey", "line"
 BACKGROUND, SURFACE = "background", "surface"
+ALLOWED, BLOCKED = "allowed", "blocked"  # in an attention mask
 TIME, PARAMETERS, OPERATIONS = "time", "parameters", "operations"  # the three measures of a stage
 
 # Magnitudes: viridis, perceptually even. Ten stops, linear in between, so that every renderer shows the same colours.
@@ -48,6 +49,8 @@ class Palette:
     muted: str  # secondary text, units, captions
     grey: str  # everything that has no meaning of its own: other queries, other boxes
     line: str  # frames and grids
+    allowed: str  # what an attention mask lets through, and what it blocks
+    blocked: str
     time: str  # the three measures of a stage
     parameters: str
     operations: str
@@ -62,6 +65,8 @@ LIGHT = Palette(
     muted="#5B6875",
     grey="#8A9199",
     line="#D5DBE1",
+    allowed="#F3F5F7",
+    blocked="#1F2933",
     time="#44546A",
     parameters="#7C8DA3",
     operations="#B3BFCC",
@@ -75,6 +80,8 @@ DARK = Palette(
     muted="#A3AFBB",
     grey="#8A9199",
     line="#39424C",
+    allowed="#A3AFBB",
+    blocked="#20252B",
     time="#C3CEDA",
     parameters="#8B9CB1",
     operations="#566477",

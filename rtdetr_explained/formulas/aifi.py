@@ -12,11 +12,11 @@ from rtdetr_explained.formulas.formula import (
     lines,
     tex,
 )
+from rtdetr_explained.model.config import POSITION_TEMPERATURE
 from rtdetr_explained.tracing.choice import Choice
 
 ATTENTION = "hybrid_encoder.aifi.layers.0.self_attn.weights"
 POSITION = "hybrid_encoder.aifi.position"
-TEMPERATURE = 10_000
 
 
 def formulas(choice: Choice) -> list[Formula]:
@@ -34,7 +34,7 @@ def position(choice: Choice) -> Formula:
     row, col = divmod(choice.cell_of_s5, choice.trace.map_sizes[-1][1])
     code = choice.values(POSITION)[choice.cell_of_s5]
     quarter = len(code) // 4
-    omega = TEMPERATURE ** -(np.arange(quarter) / quarter)
+    omega = POSITION_TEMPERATURE ** -(np.arange(quarter) / quarter)
     made = np.concatenate([np.sin(row * omega), np.cos(row * omega), np.sin(col * omega), np.cos(col * omega)])
     i = min(1, quarter - 1)
     y, x = tex(row * omega[i]), tex(col * omega[i])
@@ -43,10 +43,10 @@ def position(choice: Choice) -> Formula:
         lines(
             r"\mathrm{pos}(y, x) = \big[ \sin y\omega_i,\; \cos y\omega_i,\; \sin x\omega_i,\; \cos x\omega_i "
             r"\big]_{i = 0}^{C/4 - 1}",
-            r"\omega_i = 10000^{-4i/C}",
+            rf"\omega_i = {POSITION_TEMPERATURE}^{{-4i/C}}",
         ),
         lines(
-            rf"\omega_{{{i}}} = 10000^{{-{i}/{quarter}}} = {tex(omega[i])}",
+            rf"\omega_{{{i}}} = {POSITION_TEMPERATURE}^{{-{i}/{quarter}}} = {tex(omega[i])}",
             rf"\big[ \sin {y},\; \cos {y},\; \sin {x},\; \cos {x} \big]",
             r"= \big[ " + r",\; ".join(tex(made[i + k * quarter]) for k in range(4)) + r" \big]",
         ),

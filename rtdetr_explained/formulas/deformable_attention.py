@@ -6,7 +6,17 @@ import numpy as np
 
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
 from rtdetr_explained.formulas.formula import EXACT, Formula, column, factor, formula, lines, tex
-from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, by_weight, looked_at
+from rtdetr_explained.illustrations.deformable_attention.points import looked_at
+from rtdetr_explained.illustrations.deformable_attention.sampling import (
+    cell_at,
+    cells_read,
+    four_cells,
+    is_discrete,
+    of_layer,
+    on_map,
+    tokens_at,
+)
+from rtdetr_explained.model.config import OFFSET_SCALE
 from rtdetr_explained.tracing.choice import Choice
 
 HALF_STEP = 2**-11  # relative error of a number that was rounded to half precision
@@ -14,7 +24,7 @@ HALF_STEP = 2**-11  # relative error of a number that was rounded to half precis
 
 def formulas(choice: Choice) -> list[Formula]:
     """One point of the selected query; Deformable DETR (2010.04159), eq. 2, and RT-DETRv2 (2407.17140), section 3.1."""
-    head, point = chosen_point(choice)
+    head, point = divmod(looked_at(choice), sum(choice.config["num_points"]))
     return [location(choice, head, point), weight(choice, head, point), *reading(choice, head, point)]
 
 
@@ -23,20 +33,9 @@ def value_sites(layer: int) -> tuple[str, str]:
     return f"decoder.layers.{layer}.cross_attn.value", f"decoder.layers.{layer}.cross_attn.sampled_values"
 
 
-def chosen_point(choice: Choice) -> tuple[int, int]:
-    """Head and point (counted over the levels) of the point that all of the page writes about."""
-    order = by_weight(choice.trace, row_of(choice), choice.layer, choice.head, choice.level)
-    return divmod(looked_at(order, choice.point), sum(choice.config["num_points"]))
-
-
-def row_of(choice: Choice) -> int:
-    """Where the decoder's tensors hold the query, counted from their end: denoising queries come before the others."""
-    return choice.query - len(choice.trace.logits)
-
-
 def of_query(choice: Choice, site: str) -> np.ndarray:
-    """What a site of this layer's cross-attention holds for the query."""
-    return choice.values(f"decoder.layers.{choice.layer}.cross_attn.{site}")[row_of(choice)]
+    """What a site of this layer's cross-attention holds for the query, in double precision."""
+    return of_layer(choice, site)[choice.query].astype(np.float64)
 
 
 def level_of(choice: Choice, point: int) -> int:
@@ -46,10 +45,10 @@ def level_of(choice: Choice, point: int) -> int:
 
 def location(choice: Choice, head: int, point: int) -> Formula:
     """Reference point, offset and box size to the place of the point."""
-    layer, query = choice.layer, choice.path
+    layer = choice.layer
     level = level_of(choice, point)
     n = choice.config["num_points"][level]
-    box = query.reference_boxes[layer].astype(np.float64)
+    box = choice.path.reference_boxes[layer].astype(np.float64)
     offset = of_query(choice, "offsets")[head, point]
     made = box[:2] + offset / n * box[2:] * OFFSET_SCALE
     traced = of_query(choice, "sampling_locations")[head, point]
@@ -58,9 +57,10 @@ def location(choice: Choice, head: int, point: int) -> Formula:
     within = point - sum(choice.config["num_points"][:level])
     return formula(
         f"Where point {within} of head {head} on {LEVEL_NAMES[level]} lies",
-        r"p = \hat{p} + \Delta p \cdot \frac{1}{n_\ell} \cdot \begin{pmatrix} w \\ h \end{pmatrix} \cdot \frac{1}{2}",
+        r"p = \hat{p} + \Delta p \cdot \frac{1}{n_\ell} \cdot \begin{pmatrix} w \\ h \end{pmatrix} \cdot "
+        rf"{OFFSET_SCALE}",
         rf"p = {column(box[:2])} + {column(offset)} \cdot \frac{{1}}{{{n}}} \cdot {column(box[2:])} \cdot "
-        rf"\frac{{1}}{{2}} = {column(made)}",
+        rf"{OFFSET_SCALE} = {column(made)}",
         {
             r"\hat{p}": f"centre of the reference box of layer {layer + 1}, x and y in parts of the image",
             r"\Delta p": "raw offset that the network predicts from the query",
@@ -70,7 +70,7 @@ def location(choice: Choice, head: int, point: int) -> Formula:
         },
         made,
         traced,
-        f"decoder.layers.{layer}.cross_attn.sampling_locations, query {query.index}",
+        f"decoder.layers.{layer}.cross_attn.sampling_locations, query {choice.query}",
         EXACT + rounding,
         "Offsets are kept in half precision, locations in full.",
     )
@@ -105,28 +105,19 @@ def weight(choice: Choice, head: int, point: int) -> Formula:
 
 def reading(choice: Choice, head: int, point: int) -> list[Formula]:
     """The cells a point reads, with their shares; with the values themselves where the trace holds them."""
-    level = level_of(choice, point)
-    h, w = choice.trace.map_sizes[level]
-    place = of_query(choice, "sampling_locations")[head, point]
-    methods = [edit["method"] for edit in choice.trace.meta["edits"] if edit["kind"] == "SetSampling"]
-    discrete = (methods or [choice.config["cross_attn_method"]])[-1] == "discrete"
-    at = np.clip(np.trunc(place * [w, h] + 0.5), 0, [w - 1, h - 1]) if discrete else place * [w, h] - 0.5
-    corners, shares = read_cells(at, discrete)
-    made = [_cells(choice, level, place, at, corners, shares)] if not discrete else []
+    trace, level, discrete = choice.trace, level_of(choice, point), is_discrete(choice.trace)
+    location = of_query(choice, "sampling_locations")[head, point]
+    made = [] if discrete else [_cells(level, location, trace.map_sizes[level])]
     value_site, sampled_site = value_sites(choice.layer)
-    if value_site not in choice.trace or sampled_site not in choice.trace:
+    if value_site not in trace or sampled_site not in trace:
         return made
-    start = sum(a * b for a, b in choice.trace.map_sizes[:level])
-    value = choice.trace[value_site].array  # N H d
-    read = [
-        value[start + row * w + col, head].astype(np.float64) if 0 <= col < w and 0 <= row < h else None
-        for col, row in corners
-    ]
-    zero = np.zeros(value.shape[2])
-    cells = [zero if cell is None else cell for cell in read]
-    result = np.sum([share * cell for share, cell in zip(shares, cells, strict=True)], axis=0)
+    map_size = trace.map_sizes[level]
+    cells, shares = cells_read(location, map_size, True) if discrete else four_cells(location, map_size)
+    kept = trace[value_site].array[tokens_at(trace, level, cells), head].astype(np.float64)  # n d
+    values = np.where(on_map(cells, map_size)[:, None], kept, 0)
+    result = shares @ values
     amount = of_query(choice, "weights")[head, point]
-    products = [rf"{tex(s)} \cdot {factor(c[0])}" for s, c in zip(shares, cells, strict=True)]
+    products = [rf"{tex(s)} \cdot {factor(v[0])}" for s, v in zip(shares, values, strict=True)]
     return [
         *made,
         formula(
@@ -150,29 +141,15 @@ def reading(choice: Choice, head: int, point: int) -> list[Formula]:
     ]
 
 
-def read_cells(at: np.ndarray, discrete: bool) -> tuple[list[tuple[int, int]], list[float]]:
-    """(column, row) of the cells a point reads and the share of each; `at` is (column, row) on the map."""
-    if discrete:
-        return [(int(at[0]), int(at[1]))], [1.0]
-    col, row = (int(v) for v in np.floor(at))
-    fx, fy = (float(v) for v in at - np.floor(at))
-    return (
-        [(col, row), (col + 1, row), (col, row + 1), (col + 1, row + 1)],
-        [(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy],
-    )
-
-
-def _cells(
-    choice: Choice, level: int, place: np.ndarray, at: np.ndarray, corners: list[tuple[int, int]], shares: list[float]
-) -> Formula:
-    h, w = choice.trace.map_sizes[level]
-    inside = [0 <= col < w and 0 <= row < h for col, row in corners]
+def _cells(level: int, location: np.ndarray, map_size: tuple[int, int]) -> Formula:
+    (h, w), at = map_size, cell_at(location, map_size, discrete=False)
+    corners, shares = four_cells(location, map_size)
     cells = "; ".join(
-        f"row {row}, column {col}{'' if ok else ' (outside: zero)'}"
-        for (col, row), ok in zip(corners, inside, strict=True)
+        f"row {row}, column {column}{'' if inside else ' (outside: zero)'}"
+        for (column, row), inside in zip(corners, on_map(corners, map_size), strict=True)
     ).replace("-", "−")
     fx, fy = at - np.floor(at)
-    middle = np.sum([s * (np.array(c) + 0.5) for s, c in zip(shares, corners, strict=True)], axis=0) / [w, h]
+    middle = shares @ (corners + 0.5) / [w, h]
     return formula(
         "Which four cells it reads",
         lines(
@@ -180,7 +157,7 @@ def _cells(
             r"b = \big( (1 - f_x)(1 - f_y),\; f_x (1 - f_y),\; (1 - f_x) f_y,\; f_x f_y \big)",
         ),
         lines(
-            rf"(x, y) = ({tex(place[0])} \cdot {w} - \tfrac12,\; {tex(place[1])} \cdot {h} - \tfrac12)",
+            rf"(x, y) = ({tex(location[0])} \cdot {w} - \tfrac12,\; {tex(location[1])} \cdot {h} - \tfrac12)",
             rf"= ({tex(at[0])},\; {tex(at[1])}), \qquad f = ({tex(fx)},\; {tex(fy)})",
             "b = (" + r",\; ".join(map(tex, shares)) + ")",
         ),
@@ -190,6 +167,6 @@ def _cells(
             "b": f"shares of the four cells, which sum to one: {cells}",
         },
         middle,
-        place,
+        location,
         "the point's location, which is where the middles of the four cells balance",
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtdetr_explained.formulas.formula import Formula, column, formula, lines, signed, tex
-from rtdetr_explained.illustrations import denoising as figure
+from rtdetr_explained.illustrations.denoising import DenoisingView, view
 from rtdetr_explained.tracing.choice import Choice
 
 
@@ -37,7 +37,7 @@ def draw(seed: int, slots: int, num_classes: int) -> Draws:
 def formulas(choice: Choice) -> list[Formula]:
     """One object of the chosen group; DN-DETR (2203.01305), DINO (2203.03605), section 3.3. Raises InputError."""
     trace, config = choice.trace, choice.config
-    data = figure.view(trace, choice.group)
+    data = view(choice)
     drawn = draw(trace.meta["seed"], data.num_denoising, len(trace.class_names))
     G = len(data.names)
     positive = 2 * G * choice.group
@@ -117,7 +117,7 @@ def _label(drawn: Draws, slot: int, choice: Choice) -> Formula:
     )
 
 
-def _overlap(data: figure.DenoisingView, target: np.ndarray) -> Formula:
+def _overlap(data: DenoisingView, target: np.ndarray) -> Formula:
     """How well the decoder repaired the first object's positive query."""
     repaired = data.repaired[0].astype(np.float64)
     corners = [np.concatenate([b[:2] - b[2:] / 2, b[:2] + b[2:] / 2]) for b in (repaired, target)]

@@ -16,13 +16,13 @@ from rtdetr_explained.formulas.formula import (
     sigmoid64,
     tex,
 )
+from rtdetr_explained.model.config import ANCHOR_SIZE
 from rtdetr_explained.tracing.choice import Choice
 
 NOT_VALID = (
     "This anchor lies at the border of the image and is not valid: its logits are infinite, so the trace holds 1 for "
     "all four numbers."
 )
-ANCHOR_SIZE = 0.05  # side of the anchor on the finest level, in parts of the image
 
 
 def formulas(choice: Choice) -> list[Formula]:
@@ -38,11 +38,11 @@ def formulas(choice: Choice) -> list[Formula]:
     made = [
         formula(
             "The anchor: the fixed box of a cell",
-            r"a = \left( \frac{x + 1/2}{w_\ell},\; \frac{y + 1/2}{h_\ell},\; 0.05 \cdot 2^\ell,\; 0.05 \cdot 2^\ell "
-            r"\right)",
+            r"a = \left( \frac{x + 1/2}{w_\ell},\; \frac{y + 1/2}{h_\ell},\; "
+            rf"{ANCHOR_SIZE} \cdot 2^\ell,\; {ANCHOR_SIZE} \cdot 2^\ell \right)",
             lines(
-                rf"a = \left( \frac{{{query.col} + 1/2}}{{{w}}},\; \frac{{{query.row} + 1/2}}{{{h}}},\; 0.05 \cdot "
-                rf"2^{query.level},\; 0.05 \cdot 2^{query.level} \right)",
+                rf"a = \left( \frac{{{query.col} + 1/2}}{{{w}}},\; \frac{{{query.row} + 1/2}}{{{h}}},\; "
+                rf"{ANCHOR_SIZE} \cdot 2^{query.level},\; {ANCHOR_SIZE} \cdot 2^{query.level} \right)",
                 r"= \left( " + r",\; ".join(map(tex, anchor)) + r" \right)",
             ),
             {

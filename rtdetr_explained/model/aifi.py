@@ -7,7 +7,7 @@ Source: rtdetrv2_pytorch/src/zoo/rtdetr/hybrid_encoder.py; RT-DETR paper (2304.0
 import torch
 from torch import Tensor, nn
 
-from rtdetr_explained.model.config import ModelConfig
+from rtdetr_explained.model.config import POSITION_TEMPERATURE, ModelConfig
 from rtdetr_explained.model.layers import SelfAttention, residual_norm
 from rtdetr_explained.model.tap import Tap
 
@@ -59,7 +59,7 @@ class AIFI(nn.Module):
         return table
 
 
-def sincos_position_table(h: int, w: int, channels: int, temperature: float = 10000.0) -> Tensor:
+def sincos_position_table(h: int, w: int, channels: int) -> Tensor:
     """2-D sine and cosine positions, T C with token = row * w + column: sin(row), cos(row), sin(col), cos(col).
 
     The reference code flattens its grid column-first, which scrambles the table when h != w; here row and column are
@@ -67,7 +67,7 @@ def sincos_position_table(h: int, w: int, channels: int, temperature: float = 10
     """
     if channels % 4:
         raise ValueError(f"The position table needs a number of channels divisible by 4, not {channels}.")
-    omega = temperature ** -(torch.arange(channels // 4, dtype=torch.float64) / (channels // 4))
+    omega = POSITION_TEMPERATURE ** -(torch.arange(channels // 4, dtype=torch.float64) / (channels // 4))
     row = torch.arange(h, dtype=torch.float64).repeat_interleave(w)[:, None] * omega  # T C/4
     col = torch.arange(w, dtype=torch.float64).repeat(h)[:, None] * omega  # T C/4
     return torch.cat([row.sin(), row.cos(), col.sin(), col.cos()], dim=1).float()

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from rtdetr_explained.model.class_names import COCO_CLASSES, SHAPE_CLASSES, VOC_CLASSES
 
 LEVEL_STRIDES = (8, 16, 32)  # S3, S4, S5
+ANCHOR_SIZE = 0.05  # side of the square anchor on the finest level, in image widths; doubles on each coarser level
+OFFSET_SCALE = 0.5  # an offset of one, divided by the points of its level, goes this part of the reference box
+POSITION_TEMPERATURE = 10_000  # of AIFI's sine and cosine codes: how slowly the slowest of them turns
 # Backbone "resnet_vd": blocks of the four stages, by depth.
 BLOCKS_PER_STAGE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 # Backbone "efficientnet_lite0": channels that leave the stem, and of each of the stages S2 to S5 its runs of equal

@@ -9,11 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from rtdetr_explained.model.config import OFFSET_SCALE
 from rtdetr_explained.model.tap import Tap
-
-OFFSET_SCALE = (
-    0.5  # an offset of one (before division by the points of its level) reaches the edge of the reference box
-)
 
 
 class DeformableAttention(nn.Module):

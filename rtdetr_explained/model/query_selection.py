@@ -10,11 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rtdetr_explained.model.config import ModelConfig
+from rtdetr_explained.model.config import ANCHOR_SIZE, ModelConfig
 from rtdetr_explained.model.layers import ConvNorm, box_head, class_head, xavier_linear
 from rtdetr_explained.model.tap import Tap
 
-ANCHOR_SIZE = 0.05  # side of the square anchor on the finest level, in image widths; doubles on each coarser level
 ANCHOR_MARGIN = 1e-2  # anchors with a component outside (margin, 1 - margin) are not valid
 
 

@@ -7,7 +7,8 @@ import pytest
 from page_text import text_of
 
 from app.session import models
-from rtdetr_explained.illustrations.deformable_attention import points as chain
+from rtdetr_explained.illustrations.deformable_attention import points
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.edits import SetSampling
 from rtdetr_explained.tracing.results import Reading
 
@@ -38,13 +39,12 @@ def test_the_page_shows_the_heaviest_point_of_the_best_query(open_app):
     assert not at.error
     trace = models.trace_of(at.session_state["view"])
     query = int(trace.scores.argmax())
-    flat = int(chain.by_weight(trace, query, 2)[0])
-    place = chain.place(trace, query, 2, flat)
-    title = chain.name_of(place)
+    chain = points.chain(choose(trace, query=query, layer=2))
+    title = points.name_of(chain)
     assert title[1:] in words(at)
     numbers = table(at, "Why it lies there")
     location = numbers[numbers.iloc[:, 0].str.contains("location")].iloc[0]
-    expected = place.location * trace.image_size
+    expected = chain.location * trace.image_size
     assert [float(location["x"]), float(location["y"])] == pytest.approx(expected.tolist(), abs=0.051)
     assert f"1 of {POINTS} by weight" in words(at)
     assert at.button(key="point_heavier").disabled
@@ -59,7 +59,7 @@ def test_the_page_shows_the_heaviest_point_of_the_best_query(open_app):
 def test_the_next_lighter_point_and_back(open_app):
     at = open_app(SLUG)
     trace = models.trace_of(at.session_state["view"])
-    order = chain.by_weight(trace, int(trace.scores.argmax()), 2)
+    order = points.by_weight(choose(trace))
     before = charts(at)["figure_cells"]
     at.button(key="point_lighter").click().run()
     assert at.session_state["view"].point == order[1]
@@ -73,7 +73,7 @@ def test_the_next_lighter_point_and_back(open_app):
 
 def test_the_lightest_point_has_no_lighter_one(open_app):
     trace = models.trace_of(open_app(SLUG).session_state["view"])
-    last = int(chain.by_weight(trace, 5, 0)[-1])
+    last = int(points.by_weight(choose(trace, query=5, layer=0))[-1])
     at = open_app(SLUG, query=5, layer=0, point=last)
     assert at.button(key="point_lighter").disabled
     assert not at.button(key="point_heavier").disabled
@@ -92,7 +92,8 @@ def test_a_link_shows_one_head_one_level_and_a_compared_query(open_app):
     assert "head 3 on S4" in words(at)
     location = table(at, "Why it lies there").iloc[6]
     trace = models.trace_of(view)
-    assert float(location["x"]) == pytest.approx(chain.place(trace, 12, 1, 41).location[0], abs=6e-5)
+    chain = points.chain(choose(trace, query=12, layer=1, point=41))
+    assert float(location["x"]) == pytest.approx(chain.location[0], abs=6e-5)
 
 
 def test_a_bad_link_says_so_and_shows_what_fits(open_app):

@@ -34,6 +34,15 @@ def trace(detector: Detector) -> Trace:
     return detector.trace(random_photo(100, 150), sites="all")
 
 
+@pytest.fixture(scope="session")
+def noised(detector: Detector, trace: Trace) -> Trace:
+    """The same photo with three objects, which make three groups of six denoising queries."""
+    import numpy as np
+
+    boxes = np.array([[0.3, 0.4, 0.2, 0.3], [0.7, 0.6, 0.3, 0.2], [0.5, 0.2, 0.1, 0.1]], dtype=np.float32)
+    return detector.trace_denoising(trace, boxes, np.array([1, 0, 4]), seed=3)
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server on this machine that a test tells how to behave."""

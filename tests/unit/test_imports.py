@@ -53,19 +53,7 @@ FORBIDDEN = {  # packages that a room must not load, directly or through what it
 RENDERERS = ("drawing.to_plotly", "drawing.to_matplotlib", "plotly", "matplotlib")
 CIRCLES = {frozenset({"tracing.trace", "tracing.storage"})}  # lazy, for trace.save() and Trace.load()
 EXCEPTIONS = {  # modules that still break a rule
-    "illustrations.deformable_attention.cells",
-    "illustrations.deformable_attention.discrete",
-    "illustrations.deformable_attention.effect",
-    "illustrations.deformable_attention.spread",
-    "illustrations.deformable_attention.view",
-    "illustrations.deformable_attention.weights",
-    "illustrations.denoising",
     "illustrations.tensors",
-}
-CIRCLE_EXCEPTIONS = {  # as above: modules that import one another
-    "illustrations.deformable_attention.effect",
-    "illustrations.deformable_attention.view",
-    "illustrations.denoising",
 }
 
 
@@ -156,11 +144,7 @@ def test_only_what_is_listed_breaks_a_rule() -> None:
 def test_imports_go_in_no_circle() -> None:
     inside = {m: reached(m, lazy=True) for m in MODULES}
     circles = {frozenset(o for o in inside[m] if o in MODULES and m in inside[o]) for m in MODULES} - {frozenset()}
-    unlisted = [sorted(circle) for circle in circles - CIRCLES if not circle & CIRCLE_EXCEPTIONS]
-    assert unlisted == [], "these import one another"
-    assert sorted(CIRCLE_EXCEPTIONS - {m for c in circles for m in c}) == [], (
-        "this is in no circle any more: take it off"
-    )
+    assert [sorted(circle) for circle in circles - CIRCLES] == [], "these import one another"
 
 
 def test_every_module_has_a_room() -> None:

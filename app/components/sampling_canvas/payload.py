@@ -24,8 +24,10 @@ from rtdetr_explained.drawing.colors import (
     SELECTED,
 )
 from rtdetr_explained.drawing.photo import photo_jpeg
-from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, WEIGHT_STEPS, weight_steps
-from rtdetr_explained.illustrations.deformable_attention.proof import is_discrete
+from rtdetr_explained.illustrations.deformable_attention.points import WEIGHT_STEPS, weight_steps
+from rtdetr_explained.illustrations.deformable_attention.sampling import is_discrete, level_of_points, of_layer, star
+from rtdetr_explained.model.config import OFFSET_SCALE
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
 FINEST_OFFSET_STEP = 1 / 512  # half of it moves a point of a box as wide as the photo by an 8,000th of the photo
@@ -70,13 +72,14 @@ def pack(trace: Trace) -> bytes:
 
 def _points(trace: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reference boxes (L Q 4, cxcywh in 0..1), offsets (L Q H P 2) and weights (L Q H P), in float32."""
-    layers = [trace[f"decoder.layers.{i}"] for i in range(trace.num_layers)]
-    boxes = np.stack([layer.reference_boxes.array for layer in layers])
-    raw = np.stack([layer.cross_attn.offsets.array for layer in layers]).astype(np.float32)
-    weights = np.stack([layer.cross_attn.weights.array for layer in layers]).astype(np.float32)
-    locations = np.stack([layer.cross_attn.sampling_locations.array for layer in layers])
-    num_points = trace.meta["config"]["num_points"]
-    scale = np.repeat(1 / np.array(num_points, np.float32), num_points)[:, None]  # P 1
+    layers = [choose(trace, layer=layer) for layer in range(trace.num_layers)]
+    boxes = np.stack([choice.rows(f"decoder.layers.{choice.layer}.reference_boxes") for choice in layers])
+    raw, weights, locations = (
+        np.stack([of_layer(choice, name) for choice in layers]).astype(np.float32)
+        for name in ("offsets", "weights", "sampling_locations")
+    )
+    num_points = np.array(trace.meta["config"]["num_points"], np.float32)
+    scale = (1 / num_points)[level_of_points(trace)][:, None]  # P 1
     center, size = boxes[:, :, None, None, :2], boxes[:, :, None, None, 2:]  # L Q 1 1 2
     reach = scale * size * OFFSET_SCALE  # L Q 1 P 2
     # A trace keeps raw offsets in half precision and locations in full, so the locations know the offsets better.
@@ -99,7 +102,7 @@ def _described(trace: Trace) -> dict:
         ],
         "discrete": is_discrete(trace),
         "offset_scale": OFFSET_SCALE,
-        "untrained_directions": _star(config["num_heads"]).tolist(),
+        "untrained_directions": star(config["num_heads"]).tolist(),
         "colors": {
             "selected": SELECTED,
             "compared": COMPARED,
@@ -108,13 +111,6 @@ def _described(trace: Trace) -> dict:
             "overlay": OVERLAY,
         },
     }
-
-
-def _star(heads: int) -> np.ndarray:
-    """Where the heads look before training, H 2: evenly around, to the edge of a square; point k lies k steps out."""
-    angle = np.arange(heads) * (2 * np.pi / heads)
-    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return direction / np.abs(direction).max(1, keepdims=True)
 
 
 def _planes(array: np.ndarray) -> bytes:

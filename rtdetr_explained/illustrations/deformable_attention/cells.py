@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, Theme, palette
-from rtdetr_explained.drawing.layout import box_outline
-from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Heat, Lines, Mark, Panel, Points, Text
+from rtdetr_explained.drawing.colors import BACKGROUND, GREY, LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, MUTED, TEXT
+from rtdetr_explained.drawing.layout import outline
+from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Heat, Mark, Panel, Picture, Points, Text
 from rtdetr_explained.drawing.text import number
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
 from rtdetr_explained.illustrations.deformable_attention.points import PointRead, name_of
-from rtdetr_explained.illustrations.deformable_attention.proof import four_cells
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rtdetr_explained.illustrations.deformable_attention.sampling import four_cells, on_map
 
 WIDTH, HEIGHT = 360, 226
 FILL = "66"  # opacity of the square that is read, in hexadecimal
 
 
-def place_of(read: PointRead) -> np.ndarray:
+def location_of(read: PointRead) -> np.ndarray:
     """Where the point lies, in (column, row) with cell centres at whole numbers."""
     h, w = read.chain.map_size
     return read.chain.location * [w, h] - 0.5
@@ -31,26 +23,38 @@ def place_of(read: PointRead) -> np.ndarray:
 
 def grid_of(read: PointRead) -> np.ndarray:
     """The 2 × 2 cells (2, 2, 2; column, row) around the point, or around the one cell that is read."""
-    first = np.floor(place_of(read)).astype(int)
+    first = np.floor(location_of(read)).astype(int)
     if read.discrete:
         first = np.clip(first, read.cells[0] - 1, read.cells[0])
     return first + np.stack(np.meshgrid([0, 1], [0, 1]), axis=-1)  # row column xy
 
 
-def drawing(read: PointRead, theme: Theme) -> Drawing:
+def picture(read: PointRead) -> Picture:
     """Four cells, the square that is read, and the share of each."""
-    colors, level = palette(theme), read.chain.level
+    shares = "; ".join(
+        f"column {column}, row {row}: {share:.2f}"
+        for (column, row), share in zip(read.cells, shown_shares(read), strict=True)
+    )
+    return Picture(
+        drawing(read),
+        caption=caption(read),
+        alt_text=f"The cells that {name_of(read.chain)} of query {read.query} reads, with their shares: {shares}.",
+        table=table(read),
+    )
+
+
+def drawing(read: PointRead) -> Drawing:
+    """The cells around the point."""
+    level = read.chain.level
     color, grid = LEVEL_COLORS[level], grid_of(read)
     (c0, r0), (c1, r1) = grid[0, 0], grid[1, 1]
-    corner = read.cells[0] - 0.5 if read.discrete else place_of(read) - 0.5
+    corner = read.cells[0] - 0.5 if read.discrete else location_of(read) - 0.5
     square: Extent = corner[0], corner[1], corner[0] + 1, corner[1] + 1
     cells = grid.reshape(-1, 2)
-    x, y = box_outline(np.concatenate([cells - 0.5, cells + 0.5], axis=1))
-    edge_x, edge_y = box_outline(np.array(square))
     marks: list[Mark] = [
         Heat(np.ones((1, 1), np.float32), square, 0, 1, (color + "00", color + FILL)),
-        Lines(x, y, colors.grey, 1, name="cells"),
-        Lines(edge_x, edge_y, color, 1.5, "dash", name="square that is read"),
+        outline(np.concatenate([cells - 0.5, cells + 0.5], axis=1), GREY, 1, halo=False, name="cells"),
+        outline(np.array(square), color, 1.5, "dash", halo=False, name="square that is read"),
     ]
     for row in range(2):
         for column in range(2):
@@ -59,13 +63,13 @@ def drawing(read: PointRead, theme: Theme) -> Drawing:
             at = cell[0] - 0.45, cell[1] + (-0.44 if row == 0 else 0.44)
             lines = [title, share_text(read, cell)]
             marks += [
-                Text(*at, lines[0], colors.muted, valign="top" if row == 0 else "bottom", dy=0 if row == 0 else 17,
-                     box=colors.background),
-                Text(*at, lines[1], colors.text, valign="top" if row == 0 else "bottom", dy=-17 if row == 0 else 0,
-                     bold=share_of(read, cell) > 0, box=colors.background),
+                Text(*at, lines[0], MUTED, valign="top" if row == 0 else "bottom", dy=0 if row == 0 else 17,
+                     box=BACKGROUND),
+                Text(*at, lines[1], TEXT, valign="top" if row == 0 else "bottom", dy=-17 if row == 0 else 0,
+                     bold=share_of(read, cell) > 0, box=BACKGROUND),
             ]  # fmt: skip
-    px, py = place_of(read)
-    marks.append(Points(np.array([px]), np.array([py]), color, 11, LEVEL_MARKERS[level], colors.text, name="the point"))
+    px, py = location_of(read)
+    marks.append(Points(np.array([px]), np.array([py]), color, 11, LEVEL_MARKERS[level], TEXT, name="the point"))
     h, w = read.chain.map_size
     how = "takes one cell whole" if read.discrete else "mixes four cells by the area its square covers"
     return Drawing(
@@ -91,8 +95,7 @@ def share_of(read: PointRead, cell: np.ndarray) -> float:
 
 def share_text(read: PointRead, cell: np.ndarray) -> str:
     """Share and value of one cell, or why there is none."""
-    h, w = read.chain.map_size
-    if not (0 <= cell[0] < w and 0 <= cell[1] < h):
+    if not on_map(cell, read.chain.map_size):
         return "outside: zero"
     at = (read.cells == cell).all(-1)
     if not at.any():
@@ -117,16 +120,6 @@ def hundredths(parts: np.ndarray) -> np.ndarray:
     return rounded / 100
 
 
-def plotly_figure(read: PointRead, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(read, theme), theme)
-
-
-def matplotlib_figure(read: PointRead, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(read, theme), theme)
-
-
 def caption(read: PointRead) -> str:
     """One sentence saying what is seen."""
     outside = int((read.shares == 0).sum()) if not read.discrete else 0
@@ -138,19 +131,9 @@ def caption(read: PointRead) -> str:
     )
 
 
-def alt_text(read: PointRead) -> str:
-    """The figure in words."""
-    cells = "; ".join(
-        f"column {column}, row {row}: {share:.2f}"
-        for (column, row), share in zip(read.cells, shown_shares(read), strict=True)
-    )
-    return f"The cells that {name_of(read.chain)} of query {read.query} reads, with their shares: {cells}."
-
-
 def table(read: PointRead) -> dict[str, list]:
     """The cells that are read."""
-    h, w = read.chain.map_size
-    inside = [0 <= column < w and 0 <= row < h for column, row in read.cells.tolist()]
+    inside = on_map(read.cells, read.chain.map_size).tolist()
     return {
         "column": read.cells[:, 0].tolist(),
         "row": read.cells[:, 1].tolist(),

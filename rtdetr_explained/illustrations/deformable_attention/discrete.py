@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
@@ -14,27 +12,26 @@ from rtdetr_explained.drawing.colors import (
     LEVEL_COLORS,
     LEVEL_MARKERS,
     LEVEL_NAMES,
+    MUTED,
     ON_PHOTO,
-    OVERLAY,
     SELECTED,
-    Theme,
-    palette,
 )
-from rtdetr_explained.drawing.layout import box_outline, photo_height, photo_part, region_around
-from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Heat, Lines, Mark, Panel, Photo, Points
+from rtdetr_explained.drawing.layout import outline, photo_height, photo_panel, photo_part, region_around
+from rtdetr_explained.drawing.marks import Area, Drawing, Extent, Heat, Mark, Panel, Photo, Picture, Points
 from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.drawing.text import box_text
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations.choice import check_choice
 from rtdetr_explained.illustrations.deformable_attention.effect import Change, change
-from rtdetr_explained.illustrations.deformable_attention.points import by_weight, level_of_points
-from rtdetr_explained.illustrations.deformable_attention.proof import cells_read, is_discrete
+from rtdetr_explained.illustrations.deformable_attention.points import by_weight
+from rtdetr_explained.illustrations.deformable_attention.sampling import (
+    cells_read,
+    is_discrete,
+    level_of_points,
+    of_layer,
+    tokens_at,
+)
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.results import Outcome
 from rtdetr_explained.tracing.trace import Trace, sigmoid
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WIDTH = 540
 METHODS = ("bilinear", "discrete")
@@ -79,30 +76,13 @@ def other_method(trace: Trace) -> str:
     return "default" if is_discrete(trace) else "discrete"
 
 
-def view(
-    trace: Trace,
-    other: Outcome,
-    query: int,
-    layer: int,
-    head: int | None = None,
-    level: int | None = None,
-    threshold: float = 0.5,
-) -> DiscreteView:
-    """Compare the trace with the outcome of the other way; `level` None takes the one with the heaviest point.
-
-    Raises InputError when the query, layer, head or level does not exist.
-    """
-    trace.query(query)
-    check_choice("layer", layer, trace.num_layers)
-    site = f"decoder.layers.{layer}.cross_attn"
-    locations, weights = trace[f"{site}.sampling_locations"].array, trace[f"{site}.weights"].array
-    if head is not None:
-        check_choice("head", head, weights.shape[1])
+def view(choice: Choice, other: Outcome) -> DiscreteView:
+    """Compare the trace with the outcome of the other way, on the chosen level or that of the heaviest point."""
+    trace, query = choice.trace, choice.query
+    locations, weights = of_layer(choice, "sampling_locations"), of_layer(choice, "weights")
     level_of = level_of_points(trace)
-    if level is None:
-        level = int(level_of[by_weight(trace, query, layer, head)[0] % len(level_of)])
-    check_choice("level", level, len(trace.map_sizes))
-    heads = slice(None) if head is None else slice(head, head + 1)
+    level = int(level_of[by_weight(choice)[0] % len(level_of)])
+    heads = slice(None) if choice.head is None else slice(choice.head, choice.head + 1)
     mine, theirs = locations[query, heads][:, level_of == level], weights[query, heads][:, level_of == level]
     labels, queries = trace.labels, np.arange(len(trace.labels))
     after = sigmoid(other.logits)
@@ -111,20 +91,20 @@ def view(
         photo=trace.photo,
         image_size=trace.image_size,
         query=query,
-        layer=layer,
+        layer=choice.layer,
         level=level,
-        head=head,
+        head=choice.head,
         used=METHODS[is_discrete(trace)],
-        box=trace[f"decoder.layers.{layer}.reference_boxes"].array[query],
+        box=choice.rows(f"decoder.layers.{choice.layer}.reference_boxes")[query],
         locations_px=mine.reshape(-1, 2) * np.array(trace.image_size),
         maps=np.stack([cell_weights(mine, theirs, trace.map_sizes[level], d) for d in (False, True)]),
         cells_of_query=both(trace, locations[query : query + 1]),
         cells_of_all=both(trace, locations),
-        change=change(trace, other, query),
+        change=change(choice, other),
         score_changes=after[queries, labels] - trace.scores,
         moves_px=np.linalg.norm((boxes_after[:, :2] + boxes_after[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2, axis=1),
         overlaps=iou(boxes, boxes_after),
-        num_detections=(detected(trace.logits, threshold), detected(other.logits, threshold)),
+        num_detections=(detected(trace.logits, choice.threshold), detected(other.logits, choice.threshold)),
     )
 
 
@@ -145,20 +125,29 @@ def cell_weights(locations: np.ndarray, weights: np.ndarray, map_size: tuple[int
 
 def both(trace: Trace, locations: np.ndarray) -> tuple[int, int]:
     """How many different cells points at `locations` (Q, H, P, 2) read on all levels: bilinear, discrete."""
-    num_points = trace.meta["config"]["num_points"]
-    counts = []
+    level_of, counts = level_of_points(trace), []
     for discrete in (False, True):
         read = 0
-        parts = np.split(locations, np.cumsum(num_points)[:-1], axis=2)
-        for (h, w), points in zip(trace.map_sizes, parts, strict=True):
-            cells, shares = cells_read(points, (h, w), discrete)
-            tokens = cells[..., 1] * w + cells[..., 0]
-            read += len(np.unique(tokens[shares > 0]))
+        for level, map_size in enumerate(trace.map_sizes):
+            cells, shares = cells_read(locations[:, :, level_of == level], map_size, discrete)
+            read += len(np.unique(tokens_at(trace, level, cells)[shares > 0]))
         counts.append(read)
     return counts[0], counts[1]
 
 
-def drawing(view: DiscreteView, theme: Theme) -> Drawing:
+def picture(view: DiscreteView) -> Picture:
+    """The same part of the photo twice, with the cells that are read in either way."""
+    said = caption(view)
+    return Picture(
+        drawing(view),
+        caption=said,
+        alt_text=f"The cells of {LEVEL_NAMES[view.level]} that the points of query {view.query} read, bright where "
+        "they count much: mixed from four cells on the left, one cell for each point on the right. " + said,
+        table=table(view),
+    )
+
+
+def drawing(view: DiscreteView) -> Drawing:
     """The same part of the photo twice, with the cells that are read."""
     _, h, w = view.maps.shape
     cell = np.array(view.image_size) / [w, h]
@@ -171,44 +160,39 @@ def drawing(view: DiscreteView, theme: Theme) -> Drawing:
     region = region_around(around, view.image_size, room=0.1, least=0.15)
     high = float(view.maps.max()) or 1.0
     height = 46 + photo_height(view.image_size, WIDTH / 2 - 15, WIDTH / 2 - 15)
-    panels = [
-        panel(view, i, region, high, (0.005 + 0.5 * i, 42, 0.49 + 0.5 * i, height - 4), theme)
-        for i in range(len(METHODS))
-    ]
+    sides = ((0.005, 0.49), (0.505, 0.99))
+    panels = [panel(view, i, region, high, (left, 42, right, height - 4)) for i, (left, right) in enumerate(sides)]
     return Drawing(panels, width=WIDTH, height=height)
 
 
-def panel(view: DiscreteView, i: int, region: Extent, high: float, area: Extent, theme: Theme) -> Panel:
+def panel(view: DiscreteView, i: int, region: Extent, high: float, area: Area) -> Panel:
     """One way of reading."""
     h, w = view.maps[i].shape
     cell = np.array(view.image_size) / [w, h]
     part = photo_part(view.photo, view.image_size, region)
     color, name = LEVEL_COLORS[view.level], LEVEL_NAMES[view.level]
-    frame_x, frame_y = box_outline(np.array([0, 0, *view.image_size]))
-    box_x, box_y = box_outline(cxcywh_to_xyxy_px(view.box, view.image_size))
+    box = cxcywh_to_xyxy_px(view.box, view.image_size)
     marks: list[Mark] = [Photo(soft_photo(part.image, 0.55), part.extent)]
     rows, columns = np.nonzero(view.maps.max(0))
     if len(rows):
         r0, r1, c0, c1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
         values = view.maps[i][r0:r1, c0:c1]
         extent = c0 * cell[0], r0 * cell[1], c1 * cell[0], r1 * cell[1]
-        places = np.stack(np.meshgrid(np.arange(c0, c1), np.arange(r0, r1)), axis=-1)
+        cells = np.stack(np.meshgrid(np.arange(c0, c1), np.arange(r0, r1)), axis=-1)
         hover = f"column %{{customdata[0]}}, row %{{customdata[1]}} of {name}<br>counts <b>%{{z:.3f}}</b>"
-        marks.append(Heat(values, extent, 0, high, OVERLAY, places, hover))
+        marks.append(Heat(values, extent, 0, high, "overlay", cells, hover))
     x, y = view.locations_px.T
     marks += [
-        Lines(frame_x, frame_y, palette(theme).muted, 1, name=f"frame, {METHODS[i]}"),
-        Lines(box_x, box_y, SELECTED, 2, halo=True, name=f"reference box, {METHODS[i]}"),
+        outline(np.array([0, 0, *view.image_size]), MUTED, 1, halo=False, name=f"frame, {METHODS[i]}"),
+        outline(box, SELECTED, 2, name=f"reference box, {METHODS[i]}"),
         Points(x, y, color, 6, LEVEL_MARKERS[view.level], ON_PHOTO, name=f"points, {METHODS[i]}"),
     ]
-    return Panel(
+    return photo_panel(
         area,
-        Axis((region[0], region[2])),
-        Axis((region[3], region[1])),
+        region,
         marks,
         title=METHODS[i].capitalize() + (" (as configured)" if METHODS[i] == view.used else ""),
         subtitle=f"{int((view.maps[i] > 0).sum())} cells of {name}",
-        ratio=1,
     )
 
 
@@ -219,25 +203,15 @@ def rows(view: DiscreteView) -> dict[str, tuple[str, str]]:
     def ordered(used: str, other: str) -> tuple[str, str]:
         return (used, other) if first else (other, used)
 
-    found = view.change
-    boxes = [box_text(box.tolist()) for box in (found.box_before_px, found.box_after_px)]
+    end = view.change
+    boxes = [box_text(box.tolist()) for box in (end.box_before_px, end.box_after_px)]
     return {
         f"cells read by query {view.query}": (f"{view.cells_of_query[0]:,}", f"{view.cells_of_query[1]:,}"),
         "cells read by all queries": (f"{view.cells_of_all[0]:,}", f"{view.cells_of_all[1]:,}"),
-        f"score of {found.class_before}": ordered(f"{found.score_before:.2f}", f"{found.score_after:.2f}"),
+        f"score of {end.class_before}": ordered(f"{end.score_before:.2f}", f"{end.score_after:.2f}"),
         "box (px)": ordered(boxes[0], boxes[1]),
         "detections": ordered(str(view.num_detections[0]), str(view.num_detections[1])),
     }
-
-
-def plotly_figure(view: DiscreteView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: DiscreteView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: DiscreteView) -> str:
@@ -247,14 +221,6 @@ def caption(view: DiscreteView) -> str:
         f"With {view.other} reads in every layer the box of query {view.query} moves by {view.change.moved_px:.1f} px "
         f"(IoU {view.change.iou:.2f}); over all queries the median moves by {np.median(view.moves_px):.1f} px (at most "
         f"{view.moves_px.max():.0f}) and changes its score by {np.median(scores):.3f} (at most {scores.max():.2f})."
-    )
-
-
-def alt_text(view: DiscreteView) -> str:
-    """The figure in words."""
-    return (
-        f"The cells of {LEVEL_NAMES[view.level]} that the points of query {view.query} read, bright where they count "
-        "much: mixed from four cells on the left, one cell for each point on the right. " + caption(view)
     )
 
 

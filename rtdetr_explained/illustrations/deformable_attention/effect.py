@@ -7,25 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px, iou
-from rtdetr_explained.drawing.colors import LEVEL_NAMES, Theme
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
+from rtdetr_explained.drawing.colors import GREY, LEVEL_COLORS, LEVEL_NAMES, MUTED, SELECTED, TEXT
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Picture, Text
 from rtdetr_explained.errors import InputError
-from rtdetr_explained.illustrations.deformable_attention.effect_drawing import drawing
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight
+from rtdetr_explained.illustrations.deformable_attention.sampling import by_level, level_of_points, of_layer
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.edits import DropHead, DropLevel, DropPoint, Edit, Mode
 from rtdetr_explained.tracing.results import Outcome
-from rtdetr_explained.tracing.trace import Trace, sigmoid
+from rtdetr_explained.tracing.trace import sigmoid
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+WIDTH, ROW_PX, HEAD_PX, FOOT_PX = 540, 21, 50, 8
 RANDOM_DRAWS = 5
 HEAVIEST, LIGHTEST = "heaviest", "lightest"
 
@@ -66,9 +62,9 @@ class Change:
         return 1 - self.iou + abs(self.score)
 
 
-def change(trace: Trace, after: Outcome, query: int) -> Change:
-    """What became of a query. Raises InputError when it does not exist or the runs have other queries."""
-    trace.query(query)
+def change(choice: Choice, after: Outcome) -> Change:
+    """What became of the query. Raises InputError when the runs have other queries."""
+    trace, query = choice.trace, choice.query
     if after.boxes.shape != trace.boxes.shape:
         raise InputError("Both runs must have the same queries.")
     label = int(trace.labels[query])
@@ -82,47 +78,36 @@ def change(trace: Trace, after: Outcome, query: int) -> Change:
     )
 
 
-# ---------------------------------------------------------------- points
-
-
-def sets_of_points(
-    trace: Trace, query: int, layer: int, k: int, head: int | None = None, level: int | None = None
-) -> dict[str, np.ndarray]:
+def sets_of_points(choice: Choice, k: int) -> dict[str, np.ndarray]:
     """Which k points to take away, as flat indices: the heaviest, the lightest, and several random draws.
 
-    Of one head or level only, where that is given. The draws are the same for the same query, layer and k. Raises
+    Of one head or level only, where one is chosen. The draws are the same for the same query, layer and k. Raises
     InputError when there are fewer points.
     """
-    order = by_weight(trace, query, layer, head, level)
+    order = by_weight(choice)
     if not 1 <= k <= len(order):
         raise InputError(f"{k} points cannot be taken away; choose 1 to {len(order)}.")
-    random = np.random.default_rng([query, layer, k])
+    random = np.random.default_rng([choice.query, choice.layer, k])
     draws = {f"random {i + 1}": random.choice(order, k, replace=False) for i in range(RANDOM_DRAWS)}
     return {HEAVIEST: order[:k], **draws, LIGHTEST: order[-k:]}
 
 
-def drop(trace: Trace, query: int, layer: int, points: Sequence[int] | np.ndarray, mode: Mode) -> tuple[Edit, ...]:
-    """The edits that take these points (flat indices) of one query away."""
-    num_points = trace.meta["config"]["num_points"]
+def drop(choice: Choice, points: Sequence[int] | np.ndarray, mode: Mode) -> tuple[Edit, ...]:
+    """The edits that take these points (flat indices) of the query away."""
+    level_of = level_of_points(choice.trace)
     edits = []
     for flat in sorted(int(point) for point in points):
-        head, p = divmod(flat, sum(num_points))
-        level = int(np.searchsorted(np.cumsum(num_points), p, side="right"))
-        edits.append(DropPoint(layer, query, head, level, p - sum(num_points[:level]), mode))
+        head, p = divmod(flat, len(level_of))
+        level = int(level_of[p])
+        edits.append(DropPoint(choice.layer, choice.query, head, level, p - int(np.argmax(level_of == level)), mode))
     return tuple(edits)
 
 
-# ---------------------------------------------------------------- heads and levels
-
-
-def parts(trace: Trace, layer: int) -> dict[str, Edit]:
-    """Every head and every level of a layer, with the edit that takes it out for all queries."""
-    heads = {f"head {head}": DropHead(head, layer) for head in range(trace.meta["config"]["num_heads"])}
-    levels = {LEVEL_NAMES[level]: DropLevel(level, layer) for level in range(len(trace.map_sizes))}
+def parts(choice: Choice) -> dict[str, Edit]:
+    """Every head and every level of the layer, with the edit that takes it out for all queries."""
+    heads = {f"head {head}": DropHead(head, choice.layer) for head in range(choice.config["num_heads"])}
+    levels = {LEVEL_NAMES[level]: DropLevel(level, choice.layer) for level in range(len(choice.trace.map_sizes))}
     return {**heads, **levels}
-
-
-# ---------------------------------------------------------------- what the figure shows
 
 
 @dataclass(frozen=True)
@@ -141,39 +126,36 @@ class Effects:
     sentence: str
 
 
-def points_effect(
-    trace: Trace,
-    query: int,
-    layer: int,
-    mode: Mode,
-    sets: Mapping[str, np.ndarray],
-    outcomes: Mapping[str, Outcome],
-    chosen_from: str = "",
+def effect_of_points(
+    choice: Choice, mode: Mode, sets: Mapping[str, np.ndarray], outcomes: Mapping[str, Outcome]
 ) -> Effects:
-    """The effect of `sets_of_points`, from the outcome of each; `chosen_from` names the head or level, if any."""
-    weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array[query].ravel()
+    """The effect of `sets_of_points` on the query, from the outcome of each."""
+    query, layer = choice.query, choice.layer
+    weights = of_layer(choice, "weights")[query].ravel()
     taken = np.array([weights[points].sum() for points in sets.values()]) / max(float(weights.sum()), 1e-9)
-    changes = {name: change(trace, outcomes[name], query) for name in sets}
+    changes = {name: change(choice, outcomes[name]) for name in sets}
     k, first, last = len(sets[HEAVIEST]), changes[HEAVIEST], changes[LIGHTEST]
-    others = [found for name, found in changes.items() if name not in (HEAVIEST, LIGHTEST)]
+    draws = [c.iou for name, c in changes.items() if name not in (HEAVIEST, LIGHTEST)]
+    chosen_from = "" if choice.head is None else f" of head {choice.head}"
+    chosen_from += "" if choice.level is None else f" on {LEVEL_NAMES[choice.level]}"
     sentence = (
         f"Without its {k} heaviest points{chosen_from} in layer {layer + 1} ({taken[0]:.0%} of its weight) query "
-        f"{query} scores {in_words(first)}; without {k} random ones the box keeps an IoU of "
-        f"{np.median([found.iou for found in others]):.2f} at the median of {len(others)} draws, without the {k} "
-        f"lightest {last.iou:.2f}. What was taken is "
+        f"{query} scores {in_words(first)}; without {k} random ones the box keeps an IoU of {np.median(draws):.2f} at "
+        f"the median of {len(draws)} draws, without the {k} lightest {last.iou:.2f}. What was taken is "
         + ("left out." if mode == "zero" else "shared among the head's other points.")
     )
     title = f"Query {query} without {k} of its points, layer {layer + 1}"
     return Effects(query, layer, title, tuple(sets), taken, tuple(changes.values()), sentence)
 
 
-def parts_effect(trace: Trace, query: int, layer: int, outcomes: Mapping[str, Outcome]) -> Effects:
-    """The effect of `parts` from the outcome of each, sorted: what hurts the query most comes first."""
-    weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array[query]  # H P
-    by_level = np.split(weights.sum(0), np.cumsum(trace.meta["config"]["num_points"])[:-1])
-    taken = np.array([*weights.sum(1), *(level.sum() for level in by_level)]) / max(float(weights.sum()), 1e-9)
-    changes = [change(trace, after, query) for after in outcomes.values()]
-    order = np.argsort([-found.impact for found in changes], kind="stable")
+def effect_of_parts(choice: Choice, outcomes: Mapping[str, Outcome]) -> Effects:
+    """The effect of `parts` on the query from the outcome of each, sorted: what hurts it most comes first."""
+    query, layer = choice.query, choice.layer
+    weights = of_layer(choice, "weights")[query]  # H P
+    levels = by_level(choice.trace, weights.sum(0))  # L
+    taken = np.array([*weights.sum(1), *levels]) / max(float(weights.sum()), 1e-9)
+    changes = [change(choice, after) for after in outcomes.values()]
+    order = np.argsort([-c.impact for c in changes], kind="stable")
     names = tuple(outcomes)
     sentence = (
         f"Taken out of layer {layer + 1} for all queries, one at a time: {names[order[0]]} matters most to query "
@@ -190,35 +172,26 @@ def parts_effect(trace: Trace, query: int, layer: int, outcomes: Mapping[str, Ou
     )
 
 
-def in_words(found: Change) -> str:
+def in_words(change: Change) -> str:
     """Score and box after a change."""
-    now = "" if found.class_after == found.class_before else f" (its best class is now {found.class_after})"
+    now = "" if change.class_after == change.class_before else f" (its best class is now {change.class_after})"
     return (
-        f"{found.score_after:.2f} instead of {found.score_before:.2f}{now} and its box moves by "
-        f"{found.moved_px:.1f} px (IoU {found.iou:.2f})"
+        f"{change.score_after:.2f} instead of {change.score_before:.2f}{now} and its box moves by "
+        f"{change.moved_px:.1f} px (IoU {change.iou:.2f})"
     )
 
 
-def plotly_figure(effects: Effects, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(effects, theme), theme)
+# ---------------------------------------------------------------- the figure
 
 
-def matplotlib_figure(effects: Effects, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(effects, theme), theme)
-
-
-def caption(effects: Effects) -> str:
-    """One sentence saying what is seen."""
-    return effects.sentence
-
-
-def alt_text(effects: Effects) -> str:
-    """The figure in words."""
-    return (
-        "Bars, one row for each thing taken away: its share of the weight, the change of the score and of the box. "
-        + effects.sentence
+def picture(effects: Effects) -> Picture:
+    """Weight, score and box beside each other, one row for each thing taken away."""
+    return Picture(
+        drawing(effects),
+        caption=effects.sentence,
+        alt_text="Bars, one row for each thing taken away: its share of the weight, the change of the score and of the "
+        "box. " + effects.sentence,
+        table=table(effects),
     )
 
 
@@ -234,3 +207,71 @@ def table(effects: Effects) -> dict[str, list]:
         "box moved px": [round(c.moved_px, 2) for c in changes],
         "IoU": [round(c.iou, 4) for c in changes],
     }
+
+
+def drawing(effects: Effects) -> Drawing:
+    """Three panels with the same rows."""
+    scores = np.array([change.score for change in effects.changes])
+    lost = np.array([1 - change.iou for change in effects.changes])
+    moved = [f"{change.moved_px:.1f} px" for change in effects.changes]
+    return Drawing(
+        [
+            panel(effects, "Weight taken", "share of the query's", effects.weight, (0.13, 0.36)),
+            panel(effects, "Change of score", "of the class it had", scores, (0.43, 0.68)),
+            panel(effects, "Box", "1 − IoU · centre moved", lost, (0.73, 0.99), moved),
+        ],
+        width=WIDTH,
+        height=height_of(effects),
+    )
+
+
+def height_of(effects: Effects) -> int:
+    """Pixels of height; the figure grows with the rows."""
+    return HEAD_PX + ROW_PX * len(effects.names) + FOOT_PX
+
+
+def panel(
+    effects: Effects,
+    title: str,
+    subtitle: str,
+    values: np.ndarray,
+    sides: tuple[float, float],
+    words: Sequence[str] | None = None,
+) -> Panel:
+    """One measure as bars; `words` follow the number of each bar."""
+    n, signed = len(values), bool((values < 0).any())
+    # A tenth of the whole at least, so that nothing looks like much.
+    reach = max(float(np.abs(values).max()), 0.1)
+    rows = np.arange(n)
+    marks: list[Mark] = []
+    for color in dict.fromkeys(color_of(name) for name in effects.names):
+        at = np.array([i for i, name in enumerate(effects.names) if color_of(name) == color])
+        hover = [f"without {effects.names[i]}<br>{title.lower()}: <b>{values[i]:+.3f}</b>" for i in at]
+        marks.append(Bars(rows[at], values[at], color, height=0.68, hover=hover, name=f"{title} {color}"))
+    marks.append(Lines(np.zeros(2), np.array([-0.5, n - 0.5]), MUTED, 1, name=f"{title} zero"))
+    for i, value in enumerate(values):
+        form = "+.2f" if title == "Change of score" and abs(value) >= 0.005 else ".2f"
+        word = format(round(float(value), 2) + 0.0, form).replace("-", "−") + (f" · {words[i]}" if words else "")
+        # Beside the bar, on the side where there is room.
+        marks.append(Text(max(float(value), 0.0), i, word, TEXT, dx=4))
+    room = 1.9 if words else 1.0
+    return Panel(
+        (sides[0], HEAD_PX, sides[1], height_of(effects) - FOOT_PX),
+        Axis((-1.08 * reach if signed else 0, (1.05 + room) * reach), ticks=()),
+        Axis(
+            (n - 0.4, -0.6),
+            "",
+            rows.tolist() if title == "Weight taken" else (),
+            [f"{name}  " for name in effects.names],
+        ),
+        marks,
+        title=title,
+        subtitle=subtitle,
+    )
+
+
+def color_of(name: str) -> str:
+    """Levels have their own colour, the heaviest points that of the selected query."""
+    if name in LEVEL_NAMES:
+        return LEVEL_COLORS[LEVEL_NAMES.index(name)]
+    return SELECTED if name == HEAVIEST else GREY

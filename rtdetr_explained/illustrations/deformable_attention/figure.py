@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
@@ -11,20 +9,18 @@ from rtdetr_explained.drawing.colors import (
     LEVEL_COLORS,
     LEVEL_MARKERS,
     LEVEL_NAMES,
+    MUTED,
     ON_PHOTO,
     PHOTO_HALO,
     SELECTED,
-    Palette,
-    Theme,
-    palette,
+    TEXT,
 )
-from rtdetr_explained.drawing.layout import box_outline, photo_part, region_around
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Extent, Lines, Mark, Panel, Photo, Points, Text
+from rtdetr_explained.drawing.layout import outline, photo_panel, photo_part, region_around
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Extent, Lines, Mark, Panel, Photo, Picture, Points, Text
 from rtdetr_explained.drawing.photo import soft_photo
-from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE, name_of
-
-if TYPE_CHECKING:
-    from rtdetr_explained.illustrations.deformable_attention.view import DeformableAttentionView
+from rtdetr_explained.illustrations.deformable_attention.points import name_of, weight_steps
+from rtdetr_explained.illustrations.deformable_attention.view import DeformableAttentionView
+from rtdetr_explained.model.config import OFFSET_SCALE
 
 HEIGHT = 620
 LARGEST_PX = 20  # diameter of the heaviest point; the area of the others follows their weight
@@ -32,12 +28,42 @@ SMALLEST_PX = 2.5
 LOCATOR_PX = 240  # longest side of the small photo that shows where the large one lies
 
 
-def drawing(view: DeformableAttentionView, theme: Theme) -> Drawing:
-    """The figure as panels."""
-    colors = palette(theme)
+def picture(view: DeformableAttentionView) -> Picture:
+    """Points on the photo, weights by level and by head, and one point in numbers."""
     region = shown_region(view)
-    panels = [sampling(view, region, colors), locator(view, region), by_level(view, colors)]
-    return Drawing([*panels, by_head(view, colors), chain(view, colors)], height=HEIGHT)
+    panels = [sampling(view, region), locator(view, region), by_level(view), by_head(view), chain(view)]
+    said = caption(view)
+    return Picture(
+        Drawing(panels, height=HEIGHT),
+        caption=said,
+        alt_text="Sampling points on the photo around the reference box, with colour and shape by level and area by "
+        "weight; bars of the weight by level and by head; the numbers that place one point. " + said,
+        table=table(view),
+    )
+
+
+def caption(view: DeformableAttentionView) -> str:
+    """One sentence saying what is seen."""
+    levels = ", ".join(f"{name} {share:.0%}" for name, share in zip(LEVEL_NAMES, view.weight_by_level, strict=True))
+    return (
+        f"In layer {view.layer + 1} query {view.query} reads {len(view.weights)} points with {view.whose}, "
+        f"{view.outside} of them outside the photo; their weight lies on {levels}. Weight is not importance."
+    )
+
+
+def table(view: DeformableAttentionView) -> dict[str, list]:
+    """All points shown, the heaviest first."""
+    order = np.argsort(-weight_steps(view.weights), kind="stable")
+    return {
+        "head": view.head[order].tolist(),
+        "level": [LEVEL_NAMES[level] for level in view.level[order]],
+        "point": view.point[order].tolist(),
+        "offset x": view.offsets[order, 0].astype(float).round(3).tolist(),
+        "offset y": view.offsets[order, 1].astype(float).round(3).tolist(),
+        "x px": view.locations_px[order, 0].astype(float).round(1).tolist(),
+        "y px": view.locations_px[order, 1].astype(float).round(1).tolist(),
+        "weight": view.weights[order].astype(float).round(4).tolist(),
+    }
 
 
 def shown_region(view: DeformableAttentionView) -> Extent:
@@ -47,18 +73,17 @@ def shown_region(view: DeformableAttentionView) -> Extent:
     return region_around(np.concatenate([box[None], np.tile(points, 2)]), view.image_size, room=0.12, least=0.25)
 
 
-def sampling(view: DeformableAttentionView, region: Extent, colors: Palette) -> Panel:
+def sampling(view: DeformableAttentionView, region: Extent) -> Panel:
     """The reference box and every point at its place, those outside the photo too."""
-    frame_x, frame_y = box_outline(np.array([0, 0, *view.image_size]))
-    box_x, box_y = box_outline(cxcywh_to_xyxy_px(view.box, view.image_size))
+    box = cxcywh_to_xyxy_px(view.box, view.image_size)
     center = view.box[:2] * np.array(view.image_size)
     part = photo_part(view.photo, view.image_size, region)
     x, y = view.chain.location_px
     name = "heaviest" if view.heaviest else "point"
     marks: list[Mark] = [
         Photo(soft_photo(part.image, 0.8), part.extent),
-        Lines(frame_x, frame_y, colors.muted, 1, name="frame of the photo"),
-        Lines(box_x, box_y, SELECTED, 2.5, halo=True, name="reference box"),
+        outline(np.array([0, 0, *view.image_size]), MUTED, 1, halo=False, name="frame of the photo"),
+        outline(box, SELECTED, 2.5, name="reference box"),
         Lines(np.array([center[0], x]), np.array([center[1], y]), SELECTED, 1.5, name="offset"),
     ]
     size = np.maximum(LARGEST_PX * np.sqrt(view.weights / max(float(view.weights.max()), 1e-9)), SMALLEST_PX)
@@ -82,18 +107,13 @@ def sampling(view: DeformableAttentionView, region: Extent, colors: Palette) -> 
             dy=-34 if y < (region[1] + region[3]) / 2 else 34,
         ),
     ]  # fmt: skip
-    heads = f"{len(view.weight_by_head)} heads" if view.selected_head is None else f"head {view.selected_head}"
-    if view.selected_level is not None:
-        heads += f" on {LEVEL_NAMES[view.selected_level]}"
     outside = f", {view.outside} outside the photo" if view.outside else ""
-    return Panel(
+    return photo_panel(
         (0.012, 42, 0.60, 450),
-        Axis((region[0], region[2])),
-        Axis((region[3], region[1])),
+        region,
         marks,
         title=f"What query {view.query} reads in layer {view.layer + 1}",
-        subtitle=f"{len(view.weights)} points of {heads}{outside}",
-        ratio=1,
+        subtitle=f"{len(view.weights)} points of {view.whose}{outside}",
     )
 
 
@@ -102,19 +122,12 @@ def locator(view: DeformableAttentionView, region: Extent) -> Panel:
     small = view.photo.copy()
     small.thumbnail((LOCATOR_PX, LOCATOR_PX))
     width, height = view.image_size
-    x, y = box_outline(np.array(region))
-    extent = min(0.0, region[0]), min(0.0, region[1]), max(width, region[2]), max(height, region[3])
-    return Panel(
-        (0.86, 42, 0.988, 150),
-        Axis((extent[0], extent[2])),
-        Axis((extent[3], extent[1])),
-        [Photo(small, (0, 0, width, height)), Lines(x, y, SELECTED, 1.5, halo=True, name="enlarged part")],
-        title="Photo",
-        ratio=1,
-    )
+    around = min(0.0, region[0]), min(0.0, region[1]), max(width, region[2]), max(height, region[3])
+    enlarged = outline(np.array(region), SELECTED, 1.5, name="enlarged part")
+    return photo_panel((0.86, 42, 0.988, 150), around, [Photo(small, (0, 0, width, height)), enlarged], title="Photo")
 
 
-def by_level(view: DeformableAttentionView, colors: Palette) -> Panel:
+def by_level(view: DeformableAttentionView) -> Panel:
     """The share of each level in the weight of the points shown."""
     top = float(view.weight_by_level.max()) or 1.0  # a head can be without weight after edits
     marks: list[Mark] = []
@@ -124,7 +137,7 @@ def by_level(view: DeformableAttentionView, colors: Palette) -> Panel:
         marks.append(
             Points(np.array([-0.22 * top]), np.array([level]), color, 9, LEVEL_MARKERS[level], name=f"key {name}")
         )
-        marks.append(Text(float(share), level, f"{share:.2f}", colors.text, dx=4))
+        marks.append(Text(float(share), level, f"{share:.2f}", TEXT, dx=4))
     return Panel(
         (0.655, 42, 0.83, 122),
         Axis((-0.4 * top, 1.45 * top)),
@@ -135,7 +148,7 @@ def by_level(view: DeformableAttentionView, colors: Palette) -> Panel:
     )
 
 
-def by_head(view: DeformableAttentionView, colors: Palette) -> Panel:
+def by_head(view: DeformableAttentionView) -> Panel:
     """One bar for each head, parted by level; the weights of a head sum to one."""
     rows = np.arange(len(view.weight_by_head))
     left = np.zeros(len(rows), dtype=np.float32)
@@ -146,8 +159,8 @@ def by_head(view: DeformableAttentionView, colors: Palette) -> Panel:
         marks.append(Bars(rows, width, color, left, hover=hover, name=f"{name} by head"))
         left = left + width
     if view.selected_head is not None:
-        x, y = box_outline(np.array([0, view.selected_head - 0.45, 1, view.selected_head + 0.45]))
-        marks.append(Lines(x, y, colors.text, 2, name="selected head"))
+        around = np.array([0, view.selected_head - 0.45, 1, view.selected_head + 0.45])
+        marks.append(outline(around, TEXT, 2, halo=False, name="selected head"))
     return Panel(
         (0.70, 196, 0.988, 420),
         Axis((-0.01, 1.01), "weight", (0, 0.5, 1)),
@@ -158,7 +171,7 @@ def by_head(view: DeformableAttentionView, colors: Palette) -> Panel:
     )
 
 
-def chain(view: DeformableAttentionView, colors: Palette) -> Panel:
+def chain(view: DeformableAttentionView) -> Panel:
     """One point in numbers, x and y."""
     link = view.chain
     which = "The heaviest point" if view.heaviest else "One point"
@@ -174,11 +187,11 @@ def chain(view: DeformableAttentionView, colors: Palette) -> Panel:
         (f"cell of\n{w} × {h}", link.cell, ".1f"),
         ("\nweight", [link.weight], ".3f"),
     )
-    marks: list[Mark] = [Text(0, row, name, colors.muted) for row, name in ((1, "x"), (2, "y"))]
+    marks: list[Mark] = [Text(0, row, name, MUTED) for row, name in ((1, "x"), (2, "y"))]
     for i, (name, values, form) in enumerate(columns):
         x = 0.12 + i * 0.88 / (len(columns) - 1)
-        color = SELECTED if "location" in name else colors.text
-        marks.append(Text(x, 0.25, name, colors.muted, align="right", valign="bottom"))
+        color = SELECTED if "location" in name else TEXT
+        marks.append(Text(x, 0.25, name, MUTED, align="right", valign="bottom"))
         sign, number = ("× ", form[2:]) if form.startswith("×") else ("", form)
         for row, value in enumerate(values, start=1):
             marks.append(Text(x, row, sign + format(float(value), number).replace("-", "−"), color, align="right"))

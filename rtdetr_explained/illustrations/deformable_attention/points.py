@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtdetr_explained.drawing.colors import LEVEL_NAMES
 from rtdetr_explained.drawing.text import number
-from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.illustrations.deformable_attention.proof import cell_at, cells_read, is_discrete, read_points
+from rtdetr_explained.illustrations.deformable_attention.sampling import (
+    cell_at,
+    cells_read,
+    is_discrete,
+    level_of_points,
+    of_layer,
+    read_points,
+    tokens_at,
+)
+from rtdetr_explained.model.config import OFFSET_SCALE
+from rtdetr_explained.tracing.choice import Choice
 from rtdetr_explained.tracing.results import Reading
-from rtdetr_explained.tracing.trace import Trace
 
-OFFSET_SCALE = 0.5  # the model's own constant, repeated so that drawing a saved trace does not load torch
 WEIGHT_STEPS = 10_000  # of a weight of one: weights are compared and written with four decimals
 
 
@@ -85,16 +92,16 @@ class PointRead:
         return self.chain.weight * float(self.value @ self.head_sum) / length if length else 0.0
 
 
-def by_weight(trace: Trace, query: int, layer: int, head: int | None = None, level: int | None = None) -> np.ndarray:
-    """The query's points as flat indices, the heaviest first; of one head or level only, where that is given.
+def by_weight(choice: Choice) -> np.ndarray:
+    """The query's points as flat indices, the heaviest first; of one head or level only, where one is chosen.
 
     Weights that are the same with four decimals are equal, and their points stay in the order of their indices: so the
     order fits the numbers that are written, and a browser, which is sent no more than these, finds the same.
     """
-    weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array[query]  # H P
+    weights = of_layer(choice, "weights")[choice.query]  # H P
     heads, points = np.indices(weights.shape)
-    levels = level_of_points(trace)[points]
-    shown = ((head is None) | (heads == head)) & ((level is None) | (levels == level))
+    levels = level_of_points(choice.trace)[points]
+    shown = ((choice.head is None) | (heads == choice.head)) & ((choice.level is None) | (levels == choice.level))
     flat = np.flatnonzero(shown)
     return flat[np.argsort(-weight_steps(weights.ravel()[flat]), kind="stable")]
 
@@ -104,27 +111,21 @@ def weight_steps(weights: np.ndarray) -> np.ndarray:
     return np.rint(weights.astype(np.float64) * WEIGHT_STEPS).astype(np.int32)
 
 
-def looked_at(order: np.ndarray, point: int | None) -> int:
-    """The chosen point where it is one of those that are shown, else the heaviest of them."""
-    return int(order[0]) if point is None or point not in order else point
+def looked_at(choice: Choice) -> int:
+    """The chosen point where it is one of those that are shown, else the heaviest of them, as a flat index."""
+    order = by_weight(choice)
+    return int(order[0]) if choice.point is None or choice.point not in order else choice.point
 
 
-def level_of_points(trace: Trace) -> np.ndarray:
-    """The level of each point of a head (P,)."""
-    num_points = trace.meta["config"]["num_points"]
-    return np.repeat(np.arange(len(num_points)), num_points)
-
-
-def place(trace: Trace, query: int, layer: int, flat: int, offset: np.ndarray | None = None) -> Chain:
-    """The chain of one point. `offset` is the exact raw one, where the trace keeps it in half precision only."""
-    site = f"decoder.layers.{layer}.cross_attn"
-    H, P, _ = trace[f"{site}.sampling_locations"].shape[1:]
-    head, p = divmod(check_choice("point", flat, H * P), P)
-    num_points = trace.meta["config"]["num_points"]
+def chain(choice: Choice, offset: np.ndarray | None = None) -> Chain:
+    """The chain of the point looked at. `offset` is the exact raw one: most traces keep it in half precision only."""
+    trace, query = choice.trace, choice.query
+    locations = of_layer(choice, "sampling_locations")[query]  # H P 2
+    head, p = divmod(looked_at(choice), locations.shape[1])
+    num_points = choice.config["num_points"]
     level = int(level_of_points(trace)[p])
-    box = trace[f"decoder.layers.{layer}.reference_boxes"].array[query]
-    location = trace[f"{site}.sampling_locations"].array[query, head, p]
-    kept = trace[f"{site}.offsets"].array[query, head, p].astype(np.float32) if offset is None else offset
+    box, location = choice.rows(f"decoder.layers.{choice.layer}.reference_boxes")[query], locations[head, p]
+    kept = of_layer(choice, "offsets")[query, head, p].astype(np.float32) if offset is None else offset
     return Chain(
         head=head,
         level=level,
@@ -137,41 +138,35 @@ def place(trace: Trace, query: int, layer: int, flat: int, offset: np.ndarray | 
         location_px=location * np.array(trace.image_size),
         cell=cell_at(location, trace.map_sizes[level], is_discrete(trace)),
         map_size=trace.map_sizes[level],
-        weight=float(trace[f"{site}.weights"].array[query, head, p]),
+        weight=float(of_layer(choice, "weights")[query, head, p]),
     )
 
 
-def chain_location(chain: Chain) -> np.ndarray:
-    """The location (x, y in 0..1) computed from the numbers of the chain; Deformable DETR (2010.04159), eq. 2."""
-    return chain.reference + chain.offset * chain.scale * chain.box_size * OFFSET_SCALE
+def shift(link: Chain) -> np.ndarray:
+    """From the reference point to the location, (x, y) in 0..1 of the image; Deformable DETR (2010.04159), eq. 2."""
+    return link.offset * link.scale * link.box_size * OFFSET_SCALE
 
 
-def point_read(
-    trace: Trace, reading: Reading, query: int, point: int | None, head: int | None = None, level: int | None = None
-) -> PointRead:
-    """One point of a query in the layer that was read, among the points of one head or level; see `looked_at`.
-
-    Raises InputError when the query or the point does not exist.
-    """
-    trace.query(query)
-    site = f"decoder.layers.{reading.layer}.cross_attn"
-    weights = trace[f"{site}.weights"].array[query]  # H P
-    order = by_weight(trace, query, reading.layer, head, level)
-    flat = looked_at(order, point if point is None else check_choice("point", point, weights.size))
+def point_read(choice: Choice, reading: Reading) -> PointRead:
+    """The point looked at, among those of the chosen head or level, with what it reads; the layer is the reading's."""
+    choice = replace(choice, layer=reading.layer)
+    trace, query = choice.trace, choice.query
+    weights = of_layer(choice, "weights")[query]  # H P
+    flat = looked_at(choice)
     h, p = divmod(flat, weights.shape[1])
-    chain = place(trace, query, reading.layer, flat, reading.offsets[query, h, p])
-    discrete = is_discrete(trace)
-    cells, shares = cells_read(chain.location, chain.map_size, discrete)
-    values = reading.value[tokens_at(trace, chain.level, cells), h]  # n d
-    read = read_points(trace, reading.value, trace[f"{site}.sampling_locations"].array[query][None])[0, h]  # P d
+    link = chain(choice, reading.offsets[query, h, p])
+    cells, shares = cells_read(link.location, link.map_size, is_discrete(trace))
+    values = reading.value[tokens_at(trace, link.level, cells), h]  # n d
+    locations = of_layer(choice, "sampling_locations")[query]
+    read = read_points(trace, reading.value, locations[None])[0, h]  # P d
     return PointRead(
         query=query,
         layer=reading.layer,
         image_size=trace.image_size,
-        discrete=discrete,
+        discrete=is_discrete(trace),
         flat=flat,
-        order=order,
-        chain=chain,
+        order=by_weight(choice),
+        chain=link,
         cells=cells,
         shares=shares,
         lengths=np.linalg.norm(values, axis=-1),
@@ -180,34 +175,26 @@ def point_read(
     )
 
 
-def tokens_at(trace: Trace, level: int, cells: np.ndarray) -> np.ndarray:
-    """The tokens of cells (…, 2; column, row) of a level; the nearest one for cells outside the map."""
-    h, w = trace.map_sizes[level]
-    start = sum(rows * columns for rows, columns in trace.map_sizes[:level])
-    return start + cells[..., 1].clip(0, h - 1) * w + cells[..., 0].clip(0, w - 1)
-
-
-def name_of(chain: Chain) -> str:
+def name_of(link: Chain) -> str:
     """Head, level and point in words."""
-    return f"head {chain.head}, {LEVEL_NAMES[chain.level]}, point {chain.point}"
+    return f"head {link.head}, {LEVEL_NAMES[link.level]}, point {link.point}"
 
 
 def way(read: PointRead, unit: str) -> list[tuple[str, str, str]]:
     """The way to the location, step by step: name, x, y. `unit` is "px" of the photo or "image" for 0..1."""
-    chain = read.chain
+    link = read.chain
     size = np.array(read.image_size) if unit == "px" else np.ones(2)
     digits = ".1f" if unit == "px" else ".4f"
-    shift = chain.offset * chain.scale * chain.box_size * OFFSET_SCALE
-    h, w = chain.map_size
+    h, w = link.map_size
     rows = [
-        ("reference point p̂", chain.reference * size, digits),
-        ("raw offset Δp", chain.offset, "+.3f"),
-        (f"× 1 / {round(1 / chain.scale)} points of {LEVEL_NAMES[chain.level]}", (chain.scale, chain.scale), ".3f"),
-        ("× box width, height", chain.box_size * size, digits),
+        ("reference point p̂", link.reference * size, digits),
+        ("raw offset Δp", link.offset, "+.3f"),
+        (f"× 1 / {round(1 / link.scale)} points of {LEVEL_NAMES[link.level]}", (link.scale, link.scale), ".3f"),
+        ("× box width, height", link.box_size * size, digits),
         ("× constant", (OFFSET_SCALE, OFFSET_SCALE), ".1f"),
-        ("= shift", shift * size, "+" + digits),
-        ("location p̂ + shift", chain.location * size, digits),
-        (f"{'cell' if read.discrete else 'place'} on {LEVEL_NAMES[chain.level]}, {w} × {h} cells", chain.cell, ".2f"),
+        ("= shift", shift(link) * size, "+" + digits),
+        ("location p̂ + shift", link.location * size, digits),
+        (f"{'cell' if read.discrete else 'place'} on {LEVEL_NAMES[link.level]}, {w} × {h} cells", link.cell, ".2f"),
     ]
     return [(name, signed(values[0], form), signed(values[1], form)) for name, values, form in rows]
 
@@ -219,11 +206,11 @@ def signed(value: float, form: str) -> str:
 
 def rest(read: PointRead) -> list[tuple[str, str]]:
     """What becomes of the value that was read: name and number."""
-    chain, part = read.chain, read.share_of_head
+    link, part = read.chain, read.share_of_head
     return [
         (f"value read v, length of {len(read.value)} numbers", number(float(np.linalg.norm(read.value)))),
-        ("× weight A", f"{chain.weight:.4f}"),
-        ("= A·v, length", number(chain.weight * float(np.linalg.norm(read.value)))),
-        (f"sum over head {chain.head}, length", number(float(np.linalg.norm(read.head_sum)))),
+        ("× weight A", f"{link.weight:.4f}"),
+        ("= A·v, length", number(link.weight * float(np.linalg.norm(read.value)))),
+        (f"sum over head {link.head}, length", number(float(np.linalg.norm(read.head_sum)))),
         ("this point's part in the sum", signed(part, ".0%") if abs(part) >= 0.005 else f"{number(100 * part)}%"),
     ]

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import pi
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import COMPARED, SELECTED, Theme, palette
-from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Points, Shape, Text
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.illustrations.deformable_attention.points import OFFSET_SCALE
-from rtdetr_explained.tracing.trace import Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rtdetr_explained.drawing.colors import BACKGROUND, COMPARED, GREY, MUTED, SELECTED, TEXT
+from rtdetr_explained.drawing.marks import Axis, Drawing, Lines, Mark, Panel, Picture, Points, Shape, Text
+from rtdetr_explained.illustrations.deformable_attention.sampling import of_layer, star
+from rtdetr_explained.model.config import OFFSET_SCALE
+from rtdetr_explained.tracing.choice import Choice
 
 WIDTH, HEIGHT = 540, 330
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -50,35 +43,29 @@ class SpreadView:
         return self.spread_px / np.maximum(self.side_px, 1e-9)
 
 
-def view(trace: Trace, query: int, layer: int, compare: int | None = None, threshold: float = 0.5) -> SpreadView:
-    """The spread of all queries in a layer; `threshold` tells which of them count as detections. Raises InputError."""
-    for index in (query, query if compare is None else compare):
-        trace.query(index)
-    check_choice("layer", layer, trace.num_layers)
-    side, spread, even = spread_px(trace, layer)
-    medians = []
-    for i in range(trace.num_layers):
-        sides, spreads, _ = (side, spread, even) if i == layer else spread_px(trace, i)
-        medians.append(np.median(spreads / np.maximum(sides, 1e-9)))
+def view(choice: Choice) -> SpreadView:
+    """The spread of all queries in the layer; the threshold tells which of them count as detections."""
+    measured = [spread_px(replace(choice, layer=layer)) for layer in range(choice.trace.num_layers)]
+    side, spread, even = measured[choice.layer]
     return SpreadView(
-        layer=layer,
-        query=query,
-        compare=None if compare == query else compare,
+        layer=choice.layer,
+        query=choice.query,
+        compare=None if choice.compare == choice.query else choice.compare,
         side_px=side,
         spread_px=spread,
         even_px=even,
-        untrained=untrained_ratio(trace.meta["config"]["num_heads"], trace.meta["config"]["num_points"]),
-        ratios=np.array(medians),
-        detected=trace.scores > threshold,
+        untrained=untrained_ratio(choice.config["num_heads"], choice.config["num_points"]),
+        ratios=np.array([np.median(spreads / np.maximum(sides, 1e-9)) for sides, spreads, _ in measured]),
+        detected=choice.trace.scores > choice.threshold,
     )
 
 
-def spread_px(trace: Trace, layer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spread_px(choice: Choice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Side of the reference box, weighted and even spread of the points, each (Q,) in pixels of the photo."""
-    size = np.array(trace.image_size, dtype=np.float32)
-    boxes = trace[f"decoder.layers.{layer}.reference_boxes"].array  # Q 4
-    locations = trace[f"decoder.layers.{layer}.cross_attn.sampling_locations"].array  # Q H P 2
-    weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array  # Q H P
+    size = np.array(choice.trace.image_size, dtype=np.float32)
+    boxes = choice.rows(f"decoder.layers.{choice.layer}.reference_boxes")  # Q 4
+    locations = of_layer(choice, "sampling_locations")  # Q H P 2
+    weights = of_layer(choice, "weights")  # Q H P
     squared = (((locations - boxes[:, None, None, :2]) * size) ** 2).sum(-1)  # Q H P
     total = np.maximum(weights.sum((1, 2)), 1e-9)
     side = np.sqrt((boxes[:, 2:] * size).prod(-1))
@@ -87,23 +74,30 @@ def spread_px(trace: Trace, layer: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def untrained_ratio(num_heads: int, num_points: list[int]) -> float:
     """Spread over side for a square box before training: a star, one direction for each head, with equal weights."""
-    angle = np.arange(num_heads) * 2 * pi / num_heads
-    direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)  # H 2
-    direction = direction / np.abs(direction).max(-1, keepdims=True)
     steps = np.concatenate([np.arange(1, p + 1) / p for p in num_points]) * OFFSET_SCALE  # P
-    return float(np.sqrt((direction**2).sum(-1).mean() * (steps**2).mean()))
+    return float(np.sqrt((star(num_heads) ** 2).sum(-1).mean() * (steps**2).mean()))
 
 
-def drawing(view: SpreadView, theme: Theme) -> Drawing:
+def picture(view: SpreadView) -> Picture:
+    """All queries on logarithmic axes."""
+    said = caption(view)
+    return Picture(
+        drawing(view),
+        caption=said,
+        alt_text="Every query's spread of sampling points against the side of its box, logarithmic. " + said,
+        table=table(view),
+    )
+
+
+def drawing(view: SpreadView) -> Drawing:
     """All queries as points on logarithmic axes, with the line on which an untrained network would put them."""
-    colors = palette(theme)
     x, y = (np.log10(np.maximum(values, LEAST_PX)) for values in (view.side_px, view.spread_px))
     low = min(x.min(), y.min()) - 0.08
     x_range, y_range = (min(low, x.min() - 0.08), x.max() + 0.12), (min(low, y.min() - 0.08), y.max() + 0.15)
     line = np.array([x_range[0], x_range[1]])
     marks: list[Mark] = [
-        Lines(line, line + np.log10(view.untrained), colors.muted, 1.2, "dash", name="untrained"),
-        Lines(line, line + np.log10(np.median(view.ratio)), colors.text, 1, "dot", name="median"),
+        Lines(line, line + np.log10(view.untrained), MUTED, 1.2, "dash", name="untrained"),
+        Lines(line, line + np.log10(np.median(view.ratio)), TEXT, 1, "dot", name="median"),
     ]
     rest = np.ones(len(x), bool)
     rest[[view.query, view.query if view.compare is None else view.compare]] = False
@@ -115,12 +109,12 @@ def drawing(view: SpreadView, theme: Theme) -> Drawing:
     for name, chosen, shape, size in kinds:
         at = np.flatnonzero(chosen)
         hover = [hover_text(view, q) for q in at.tolist()]
-        color = colors.text if name == "detections" else colors.grey
+        color = TEXT if name == "detections" else GREY
         alpha = 0.9 if name == "detections" else 0.55
         marks.append(Points(x[at], y[at], color, size, shape, alpha=alpha, hover=hover, ids=at, name=name))
     for q, color, name in ((view.compare, COMPARED, "compared"), (view.query, SELECTED, "selected")):
         if q is not None:
-            marks.append(Points(x[[q]], y[[q]], color, 12, "diamond", colors.text, hover=[hover_text(view, q)],
+            marks.append(Points(x[[q]], y[[q]], color, 12, "diamond", TEXT, hover=[hover_text(view, q)],
                                 ids=np.array([q]), name=name))  # fmt: skip
             ends[q] = color
     # Queries lie along a rising line: there is room above and left of it for one, below and right of it for the other.
@@ -128,12 +122,12 @@ def drawing(view: SpreadView, theme: Theme) -> Drawing:
         part = (x[q] - x_range[0]) / (x_range[1] - x_range[0])
         to_left = part > 0.15 if i == 0 else part > 0.85
         side: dict[str, Any] = {"align": "right", "dx": -9} if to_left else {"align": "left", "dx": 9}
-        side |= {"dy": 11 if i == 0 else -11, "bold": True, "box": colors.background}
+        side |= {"dy": 11 if i == 0 else -11, "bold": True, "box": BACKGROUND}
         marks.append(Text(float(x[q]), float(y[q]), f"query {q}", ends[q], **side))
     at = x_range[0] + 0.3 * (x_range[1] - x_range[0])
     for word, ratio, above in (("median", float(np.median(view.ratio)), True), ("untrained", view.untrained, False)):
         shift: dict[str, Any] = {"align": "right", "dx": -6, "dy": 6} if above else {"align": "left", "dx": 6, "dy": -6}
-        marks.append(Text(at, at + np.log10(ratio), word, colors.muted, **shift))
+        marks.append(Text(at, at + np.log10(ratio), word, MUTED, **shift))
     return Drawing(
         [
             Panel(
@@ -165,16 +159,6 @@ def axis(limits: tuple[float, float], title: str) -> Axis:
     return Axis(limits, title, [float(np.log10(tick)) for tick in ticks], [f"{tick:,}" for tick in ticks], grid=True)
 
 
-def plotly_figure(view: SpreadView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: SpreadView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
-
-
 def caption(view: SpreadView) -> str:
     """One sentence saying what is seen."""
     layers = ", ".join(f"{ratio:.2f}" for ratio in view.ratios)
@@ -184,11 +168,6 @@ def caption(view: SpreadView) -> str:
         f"({layers} in layers 1 to {len(view.ratios)}), before training {view.untrained:.2f}. Counted by weight; with "
         f"all points alike query {view.query} has {view.even_px[view.query] / max(view.side_px[view.query], 1e-9):.2f}."
     )
-
-
-def alt_text(view: SpreadView) -> str:
-    """The figure in words."""
-    return "Every query's spread of sampling points against the side of its box, logarithmic. " + caption(view)
 
 
 def table(view: SpreadView) -> dict[str, list]:

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
-from rtdetr_explained.drawing.colors import LEVEL_NAMES, Theme
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.illustrations.deformable_attention.figure import drawing
-from rtdetr_explained.illustrations.deformable_attention.points import (
-    Chain,
-    by_weight,
-    level_of_points,
-    looked_at,
-    place,
-    weight_steps,
-)
-from rtdetr_explained.tracing.trace import Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rtdetr_explained.drawing.colors import LEVEL_NAMES
+from rtdetr_explained.illustrations.deformable_attention.points import Chain, by_weight, chain, looked_at
+from rtdetr_explained.illustrations.deformable_attention.sampling import by_level, level_of_points, of_layer
+from rtdetr_explained.tracing.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -59,105 +44,45 @@ class DeformableAttentionView:
 
     @property
     def outside(self) -> int:
-        """Number of points that lie outside the photo, where the maps hold nothing but zero."""
+        """Number of points that lie outside the photo."""
         return int(((self.locations_px < 0) | (self.locations_px > self.image_size)).any(1).sum())
 
+    @property
+    def whose(self) -> str:
+        """Whose points are shown, in words."""
+        heads = f"{len(self.weight_by_head)} heads" if self.selected_head is None else f"head {self.selected_head}"
+        return heads if self.selected_level is None else f"{heads} on {LEVEL_NAMES[self.selected_level]}"
 
-def view(
-    trace: Trace,
-    query: int = 0,
-    layer: int | None = None,
-    head: int | None = None,
-    level: int | None = None,
-    point: int | None = None,
-) -> DeformableAttentionView:
-    """The sampling points of one query in one layer (the last by default), of one head and level or (None) of all.
 
-    `point` is the one whose numbers are written, counted over heads, then levels, then points; where it is None or not
-    among those shown, it is the heaviest of them. Raises InputError when the query, layer, head, level or point does
-    not exist.
+def view(choice: Choice) -> DeformableAttentionView:
+    """The sampling points of the query in the layer, of one head and level or of all.
+
+    The point whose numbers are written is the chosen one; where none is, or one that is not shown, the heaviest.
     """
-    trace.query(query)
-    layer = check_choice("layer", trace.num_layers - 1 if layer is None else layer, trace.num_layers)
-    site = f"decoder.layers.{layer}.cross_attn"
-    weights = trace[f"{site}.weights"].array[query].astype(np.float32)  # H P
-    H, P = weights.shape
-    head = head if head is None else check_choice("head", head, H)
-    level = level if level is None else check_choice("level", level, len(trace.map_sizes))
-    point = point if point is None else check_choice("point", point, H * P)
-    order = by_weight(trace, query, layer, head, level)
-    chosen = looked_at(order, point)
+    trace, query = choice.trace, choice.query
+    weights = of_layer(choice, "weights")[query].astype(np.float32)  # H P
+    order, written = by_weight(choice), looked_at(choice)
     shown = np.sort(order)  # n
-    heads, points = np.divmod(shown, P)
+    heads, points = np.divmod(shown, weights.shape[1])
     level_of = level_of_points(trace)  # P
-    by_head = np.stack([weights[:, level_of == i].sum(1) for i in range(len(trace.map_sizes))], axis=1)  # H 3
-    by_level = np.array([weights.ravel()[shown][level_of[points] == i].sum() for i in range(len(trace.map_sizes))])
+    level, taken = level_of[points], weights.ravel()[shown]  # n, n
+    total = np.array([taken[level == i].sum() for i in range(len(trace.map_sizes))])
     return DeformableAttentionView(
         photo=trace.photo,
         image_size=trace.image_size,
         query=query,
-        layer=layer,
-        selected_head=head,
-        selected_level=level,
-        box=trace[f"decoder.layers.{layer}.reference_boxes"].array[query],
+        layer=choice.layer,
+        selected_head=choice.head,
+        selected_level=choice.level,
+        box=choice.rows(f"decoder.layers.{choice.layer}.reference_boxes")[query],
         head=heads,
-        level=level_of[points],
+        level=level,
         point=points - np.searchsorted(level_of, level_of)[points],
-        offsets=trace[f"{site}.offsets"].array[query].astype(np.float32).reshape(-1, 2)[shown],
-        locations_px=trace[f"{site}.sampling_locations"].array[query].reshape(-1, 2)[shown]
-        * np.array(trace.image_size),
-        weights=weights.ravel()[shown],
-        weight_by_level=by_level / max(float(by_level.sum()), 1e-9),
-        weight_by_head=by_head,
-        chain=place(trace, query, layer, chosen),
-        heaviest=chosen == order[0],
+        offsets=of_layer(choice, "offsets")[query].astype(np.float32).reshape(-1, 2)[shown],
+        locations_px=of_layer(choice, "sampling_locations")[query].reshape(-1, 2)[shown] * np.array(trace.image_size),
+        weights=taken,
+        weight_by_level=total / max(float(total.sum()), 1e-9),
+        weight_by_head=by_level(trace, weights),
+        chain=chain(choice),
+        heaviest=written == order[0],
     )
-
-
-def plotly_figure(view: DeformableAttentionView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: DeformableAttentionView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
-
-
-def caption(view: DeformableAttentionView) -> str:
-    """One sentence saying what is seen."""
-    heads = heads_and_level(view)
-    levels = ", ".join(f"{name} {share:.0%}" for name, share in zip(LEVEL_NAMES, view.weight_by_level, strict=True))
-    return (
-        f"In layer {view.layer + 1} query {view.query} reads {len(view.weights)} points with {heads}, {view.outside} "
-        f"of them outside the photo; their weight lies on {levels}. Weight is not importance."
-    )
-
-
-def heads_and_level(view: DeformableAttentionView) -> str:
-    """Whose points are shown, in words."""
-    heads = f"{len(view.weight_by_head)} heads" if view.selected_head is None else f"head {view.selected_head}"
-    return heads if view.selected_level is None else f"{heads} on {LEVEL_NAMES[view.selected_level]}"
-
-
-def alt_text(view: DeformableAttentionView) -> str:
-    """The figure in words."""
-    return (
-        "Sampling points on the photo around the reference box, with colour and shape by level and area by weight; "
-        "bars of the weight by level and by head; the numbers that place one point. " + caption(view)
-    )
-
-
-def table(view: DeformableAttentionView) -> dict[str, list]:
-    """All points shown, the heaviest first."""
-    order = np.argsort(-weight_steps(view.weights), kind="stable")
-    return {
-        "head": view.head[order].tolist(),
-        "level": [LEVEL_NAMES[level] for level in view.level[order]],
-        "point": view.point[order].tolist(),
-        "offset x": view.offsets[order, 0].astype(float).round(3).tolist(),
-        "offset y": view.offsets[order, 1].astype(float).round(3).tolist(),
-        "x px": view.locations_px[order, 0].astype(float).round(1).tolist(),
-        "y px": view.locations_px[order, 1].astype(float).round(1).tolist(),
-        "weight": view.weights[order].astype(float).round(4).tolist(),
-    }

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
-from rtdetr_explained.drawing.colors import (
-    COMPARED,
-    LEVEL_COLORS,
-    LEVEL_MARKERS,
-    LEVEL_NAMES,
-    SELECTED,
-    Palette,
-    Theme,
-    palette,
-)
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Points, Text
-from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
-from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations.choice import check_choice
-from rtdetr_explained.illustrations.deformable_attention.points import level_of_points
-from rtdetr_explained.tracing.trace import Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, SELECTED, TEXT
+from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Picture, Points, Text
+from rtdetr_explained.illustrations.deformable_attention import sampling
+from rtdetr_explained.tracing.choice import Choice
 
 WIDTH, HEIGHT = 540, 330
 QUERY_COLORS = (SELECTED, COMPARED)
@@ -51,27 +34,25 @@ class WeightsView:
         return total / np.maximum(total.sum(1, keepdims=True), 1e-9)
 
 
-def view(trace: Trace, query: int, layer: int, compare: int | None = None, head: int | None = None) -> WeightsView:
-    """The weights of a query and, where given, of another one. Raises InputError when one does not exist."""
-    queries = (query,) if compare is None or compare == query else (query, compare)
-    for index in queries:
-        trace.query(index)
-    check_choice("layer", layer, trace.num_layers)
-    weights = trace[f"decoder.layers.{layer}.cross_attn.weights"].array[list(queries)].astype(np.float32)  # n H P
-    if head is not None:
-        check_choice("head", head, weights.shape[1])
-    level_of = level_of_points(trace)
-    by_head = np.stack([weights[..., level_of == level].sum(-1) for level in range(len(trace.map_sizes))], axis=-1)
-    return WeightsView(layer, queries, by_head, head)
+def view(choice: Choice) -> WeightsView:
+    """The weights of the query and, where one is chosen to compare, of that one too."""
+    queries = (choice.query,) if choice.compare in (None, choice.query) else (choice.query, choice.compare)
+    weights = sampling.of_layer(choice, "weights")[list(queries)].astype(np.float32)  # n H P
+    return WeightsView(choice.layer, queries, sampling.by_level(choice.trace, weights), choice.head)
 
 
-def drawing(view: WeightsView, theme: Theme) -> Drawing:
-    """Two panels, by level and by head."""
-    colors = palette(theme)
-    return Drawing([by_level(view, colors), by_head(view, colors)], width=WIDTH, height=HEIGHT)
+def picture(view: WeightsView) -> Picture:
+    """Two panels of bars, by level and by head."""
+    said = caption(view)
+    return Picture(
+        Drawing([by_level(view), by_head(view)], width=WIDTH, height=HEIGHT),
+        caption=said,
+        alt_text="Bars of the attention weight by level, and by head parted by level. " + said,
+        table=table(view),
+    )
 
 
-def by_level(view: WeightsView, colors: Palette) -> Panel:
+def by_level(view: WeightsView) -> Panel:
     """A bar for each level, of each query."""
     top = float(view.by_level.max()) or 1.0
     n = len(view.queries)
@@ -83,7 +64,7 @@ def by_level(view: WeightsView, colors: Palette) -> Panel:
             share, y = float(view.by_level[i, level]), row_of(level, i, n)
             hover = [f"query {query} · {name}: {share:.3f} of the weight"]
             bar = Bars(np.array([y]), np.array([share]), color, height=0.72 / n, hover=hover, name=f"{name} of {query}")
-            marks += [bar, Text(share, y, f"{share:.2f}", colors.text, dx=4)]
+            marks += [bar, Text(share, y, f"{share:.2f}", TEXT, dx=4)]
             if n > 1:
                 marks.append(Text(0, y, str(query), QUERY_COLORS[i], align="right", dx=-4, bold=True))
     return Panel(
@@ -96,7 +77,7 @@ def by_level(view: WeightsView, colors: Palette) -> Panel:
     )
 
 
-def by_head(view: WeightsView, colors: Palette) -> Panel:
+def by_head(view: WeightsView) -> Panel:
     """A bar for each head, parted by level, of each query."""
     n, H = len(view.queries), view.by_head.shape[1]
     marks: list[Mark] = []
@@ -114,7 +95,7 @@ def by_head(view: WeightsView, colors: Palette) -> Panel:
             marks += words
     if view.selected_head is not None:
         y = np.array([view.selected_head - 0.45, view.selected_head + 0.45])
-        marks.append(Lines(np.full(2, -0.015), y, colors.text, 4, name="selected head"))
+        marks.append(Lines(np.full(2, -0.015), y, TEXT, 4, name="selected head"))
     return Panel(
         (0.46, 42, 0.995, HEIGHT - 34),
         Axis((-0.03, 1.12 if n > 1 else 1.02), "weight", (0, 0.5, 1)),
@@ -128,16 +109,6 @@ def by_head(view: WeightsView, colors: Palette) -> Panel:
 def row_of(group: int, i: int, n: int) -> float:
     """Where bar i of the n bars of a group lies."""
     return group + (i - (n - 1) / 2) * 0.78 / n
-
-
-def plotly_figure(view: WeightsView, theme: Theme) -> go.Figure:
-    """The interactive figure."""
-    return to_plotly(drawing(view, theme), theme)
-
-
-def matplotlib_figure(view: WeightsView, theme: Theme) -> Figure:
-    """The figure for export."""
-    return to_matplotlib(drawing(view, theme), theme)
 
 
 def caption(view: WeightsView) -> str:
@@ -155,11 +126,6 @@ def most(shares: np.ndarray) -> str:
     if percent.max() > 50:
         return f"most of its weight on {names[0]} ({percent.max():.0f}%)"
     return f"more weight on {names[0]} ({percent.max():.0f}%) than on any other level"
-
-
-def alt_text(view: WeightsView) -> str:
-    """The figure in words."""
-    return "Bars of the attention weight by level, and by head parted by level. " + caption(view)
 
 
 def table(view: WeightsView) -> dict[str, list]:

@@ -15,6 +15,7 @@ from rtdetr_explained.detector import Detector
 from rtdetr_explained.drawing.colors import LEVEL_COLORS
 from rtdetr_explained.illustrations.deformable_attention.points import by_weight
 from rtdetr_explained.tracing import edits
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
 
@@ -74,8 +75,8 @@ def test_the_browser_finds_the_order_by_weight_that_the_page_tells(trace: Trace)
     for query in range(20):
         steps = arrays["weights"][1, query].ravel().astype(int).tolist()
         order = sorted(range(len(steps)), key=lambda i: (-steps[i], i))
-        assert by_weight(alike, query, 1).tolist() == order
-    assert by_weight(alike, 0, 1)[:3].tolist() == [19, 20, 18]
+        assert by_weight(choose(alike, query=query, layer=1)).tolist() == order
+    assert by_weight(choose(alike, query=0, layer=1))[:3].tolist() == [19, 20, 18]
 
 
 def test_header_says_what_the_numbers_are_about(trace: Trace):
@@ -89,14 +90,6 @@ def test_header_says_what_the_numbers_are_about(trace: Trace):
     assert header["discrete"] is False
     assert arrays["weights"].shape == (trace.num_layers, 20, 4, 9)
     assert Image.open(io.BytesIO(photo), formats=("JPEG",)).size == trace.photo.size
-
-
-def test_untrained_directions_are_those_the_model_starts_with(trace: Trace):
-    from rtdetr_explained.model.deformable_attention import DeformableAttention
-
-    start = DeformableAttention(24, 4, (2, 4, 3), "default").sampling_offsets.bias.detach().numpy().reshape(4, 9, 2)
-    directions = np.array(read_header(pack(trace))["untrained_directions"])
-    np.testing.assert_allclose(directions, start[:, 0], atol=1e-6)  # the first point lies one step out
 
 
 def test_a_moved_point_is_packed_where_it_lies(detector: Detector, trace: Trace):

@@ -9,7 +9,7 @@ from random_models import TINY, random_model
 
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.drawing.to_plotly import to_plotly
-from rtdetr_explained.illustrations import ILLUSTRATIONS, PICTURES, picture
+from rtdetr_explained.illustrations import picture
 from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.trace import Trace
 
@@ -30,10 +30,6 @@ def large() -> tuple[Trace, Trace]:
 
 @pytest.mark.parametrize("slug", ["query_selection", "decoder", "deformable_attention", "denoising"])
 def test_a_figure_stays_below_a_megabyte(large: tuple[Trace, Trace], slug: str) -> None:
-    trace = large[slug == "denoising"]
-    if slug in PICTURES:
-        figure: Any = to_plotly(picture(slug, choose(trace)).drawing, "light")
-    else:
-        figure = ILLUSTRATIONS[slug].plotly_figure(ILLUSTRATIONS[slug].view(trace), "light")
+    figure: Any = to_plotly(picture(slug, choose(large[slug == "denoising"])).drawing, "light")
     assert len(figure.to_json()) < 1_000_000
     assert all(len(image.source) < 250_000 for image in figure.layout.images)

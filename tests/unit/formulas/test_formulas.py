@@ -11,7 +11,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.formulas import formulas
 from rtdetr_explained.formulas.denoising import draw
 from rtdetr_explained.formulas.formula import column, formula, logit, sigmoid64, signed, tex, words
-from rtdetr_explained.illustrations.deformable_attention import view as deformable_attention
+from rtdetr_explained.illustrations.deformable_attention.view import view as sampling_view
 from rtdetr_explained.illustrations.query_selection import view as query_selection
 from rtdetr_explained.tracing import edits
 from rtdetr_explained.tracing.choice import choose
@@ -79,7 +79,7 @@ def test_formulas_write_about_the_point_that_the_figure_shows(trace):
         {"query": 3, "level": 0, "point": 9 + 4},  # of another level
     )
     for choice in chosen:
-        chain = deformable_attention.view(trace, **choice).chain
+        chain = sampling_view(choose(trace, **choice)).chain
         title = f"Where point {chain.point} of head {chain.head} on S{chain.level + 3} lies"
         assert formulas("deformable_attention", choose(trace, **choice))[0].title == title
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from figure_checks import MAX_BYTES, THEMES, plotly_maps, plotly_traces
 
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.tensors import (
@@ -15,6 +14,11 @@ from rtdetr_explained.illustrations.tensors import (
     slice_of,
     statistics,
 )
+
+
+def traces(figure: Any, kind: str) -> list[Any]:
+    """All traces of a kind."""
+    return [trace for trace in figure.data if trace.type == kind]
 
 
 def test_statistics_are_of_the_finite_values():
@@ -77,12 +81,12 @@ def test_an_index_that_does_not_exist_is_said(at):
         slice_of(np.zeros((2, 3, 4)), ("head", "token", "channel"), at, ())
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_histogram_counts_every_finite_value(theme):
     values = np.random.default_rng(0).normal(size=5000).astype(np.float32)
     values[:7] = np.inf
     figure = histogram_figure(values, "activation", theme)
-    (bars,) = plotly_traces(figure, "bar")
+    (bars,) = traces(figure, "bar")
     assert np.nansum(bars.y) == 4993
     layout: Any = figure.layout
     assert layout.xaxis.title.text == "activation"
@@ -90,18 +94,17 @@ def test_the_histogram_counts_every_finite_value(theme):
 
 
 def test_the_histogram_of_nothing_and_of_one_value():
-    assert np.nansum(plotly_traces(histogram_figure(np.full(3, np.inf), "", "light"), "bar")[0].y) == 0
-    assert np.nansum(plotly_traces(histogram_figure(np.full(9, 2.5), "", "light"), "bar")[0].y) == 9
+    assert np.nansum(traces(histogram_figure(np.full(3, np.inf), "", "light"), "bar")[0].y) == 0
+    assert np.nansum(traces(histogram_figure(np.full(9, 2.5), "", "light"), "bar")[0].y) == 9
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_heat_map_shows_the_slice(theme):
     array = np.random.default_rng(1).normal(size=(3, 6, 8)).astype(np.float16)
     part = slice_of(array, ("channel", "y", "x"), [2], ())
     figure = slice_figure(part, "activation", theme)
-    (drawn,) = plotly_maps(figure)
-    assert np.array_equal(drawn, array[2].astype(np.float32))
-    (heat,) = plotly_traces(figure, "heatmap")
+    (heat,) = traces(figure, "heatmap")
+    assert np.array_equal(np.asarray(heat.z, np.float32), array[2].astype(np.float32))
     assert heat.zmin == -heat.zmax  # zero in the middle where values have signs
     layout: Any = figure.layout
     assert (layout.xaxis.title.text, layout.yaxis.title.text) == ("x", "y")
@@ -111,7 +114,7 @@ def test_the_heat_map_shows_the_slice(theme):
 def test_the_largest_slice_stays_small():
     array = np.random.default_rng(2).normal(size=(4, 900, 900)).astype(np.float32)
     figure = slice_figure(slice_of(array, ("head", "query", "query_attended"), [0], ()), "weight", "light")
-    assert len(str(figure.to_json())) < MAX_BYTES
+    assert len(str(figure.to_json())) < 1_000_000
 
 
 def test_every_tensor_of_a_trace_can_be_seen(trace):

@@ -1,17 +1,14 @@
 """Weights by level and head, the spread of all queries, and the two ways of reading, against the trace."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from mark_checks import check_marks, plotly_marks
 
 from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.marks import Text
-from rtdetr_explained.errors import InputError
+from rtdetr_explained.drawing.marks import Points, Text
 from rtdetr_explained.illustrations.deformable_attention import discrete, spread, weights
 from rtdetr_explained.model.deformable_attention import DeformableAttention
+from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.results import Outcome, outcome
 from rtdetr_explained.tracing.trace import Trace
 
@@ -24,18 +21,18 @@ def other(detector: Detector, trace: Trace) -> Outcome:
 
 
 def test_bars_add_up_the_weights_of_both_queries(trace: Trace) -> None:
-    view = weights.view(trace, 3, 1, compare=8, head=2)
+    view = weights.view(choose(trace, query=3, layer=1, compare=8, head=2))
     for i, query in enumerate((3, 8)):
         array = trace[f"{SITE}.weights"].array[query]
         np.testing.assert_allclose(view.by_head[i, :, 1], array[:, 2:6].sum(1), rtol=1e-5)
         np.testing.assert_allclose(view.by_level[i, 2], array[:, 6:].sum() / 4, rtol=1e-5)
     np.testing.assert_allclose(view.by_level.sum(1), 1, rtol=1e-5)
-    drawn = check_marks(weights, view)
-    np.testing.assert_allclose(drawn["bars", "S4 by head of 8"][:, 1], view.by_head[1, :, 1])
-    np.testing.assert_allclose(drawn["bars", "S5 of 3"][:, 1], view.by_level[0, 2])
-    assert "query 3 puts" in weights.caption(view)
-    assert "query 8 puts" in weights.caption(view)
-    assert len(weights.table(view)["query"]) == 2 * (4 + 1)
+    picture = weights.picture(view)
+    np.testing.assert_allclose(picture.drawing.named("S4 by head of 8").width, view.by_head[1, :, 1])
+    np.testing.assert_allclose(picture.drawing.named("S5 of 3").width, view.by_level[0, 2])
+    assert "query 3 puts" in picture.caption
+    assert "query 8 puts" in picture.caption
+    assert len(picture.table["query"]) == 2 * (4 + 1)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +50,12 @@ def test_only_more_than_half_of_a_weight_is_most_of_it(shares: tuple[float, ...]
 
 def test_a_query_is_not_compared_with_itself(trace: Trace) -> None:
     for compare in (None, 3):
-        view = weights.view(trace, 3, 1, compare)
-        assert view.queries == (3,)
-        check_marks(weights, view)
-    assert spread.view(trace, 3, 1, compare=3).compare is None
+        assert weights.view(choose(trace, query=3, layer=1, compare=compare)).queries == (3,)
+    assert spread.view(choose(trace, query=3, layer=1, compare=3)).compare is None
 
 
 def test_spread_is_the_root_mean_square_distance(trace: Trace) -> None:
-    view = spread.view(trace, 3, 1)
+    view = spread.view(choose(trace, query=3, layer=1))
     for query in range(20):
         box = trace["decoder.layers.1.reference_boxes"].array[query] * [150, 100, 150, 100]
         places = trace[f"{SITE}.sampling_locations"].array[query].reshape(-1, 2) * [150, 100]
@@ -83,9 +78,8 @@ def test_before_training_points_spread_as_the_layer_starts() -> None:
 
 def test_names_of_two_queries_do_not_overlap(trace: Trace) -> None:
     for compare in range(1, 20):
-        view = spread.view(trace, 0, 1, compare)
-        marks = spread.drawing(view, "light").panels[0].marks
-        one, other = (m for m in marks if isinstance(m, Text) and m.text.startswith("query"))
+        view = spread.view(choose(trace, query=0, layer=1, compare=compare))
+        one, other = (m for m in spread.picture(view).drawing.of(Text) if m.text.startswith("query"))
         assert {one.text, other.text} == {"query 0", f"query {compare}"}
         upper, lower = (one, other) if one.dy > other.dy else (other, one)
         assert upper.dy - lower.dy >= 2 * upper.size
@@ -95,21 +89,20 @@ def test_names_of_two_queries_do_not_overlap(trace: Trace) -> None:
 
 def test_every_query_is_drawn_once_and_can_be_clicked(trace: Trace) -> None:
     threshold = float(np.median(trace.scores))
-    view = spread.view(trace, 3, 1, compare=8, threshold=threshold)
-    drawn = check_marks(spread, view)
-    names = ("other queries", "detections", "compared", "selected")
-    assert sum(len(drawn["markers", name]) for name in names) == 20
-    np.testing.assert_allclose(drawn["markers", "selected"][0], np.log10([view.side_px[3], view.spread_px[3]]))
-    figure: Any = spread.plotly_figure(view, "light")
-    ids = np.concatenate([trace.customdata for trace in figure.data if trace.customdata is not None])
+    view = spread.view(choose(trace, query=3, layer=1, compare=8, threshold=threshold))
+    picture = spread.picture(view)
+    ids = np.concatenate([mark.ids for mark in picture.drawing.of(Points) if mark.ids is not None])
     assert sorted(ids.tolist()) == list(range(20))
-    assert len(spread.table(view)["query"]) == 20
-    assert f"{view.ratio[3]:.2f}" in spread.caption(view)
-    assert "logarithmic" in spread.alt_text(view)
+    for mark in picture.drawing.of(Points):
+        np.testing.assert_allclose(mark.x, np.log10(view.side_px[mark.ids]))
+        np.testing.assert_allclose(mark.y, np.log10(view.spread_px[mark.ids]))
+    assert set(picture.drawing.named("detections").ids) == set(np.flatnonzero(view.detected)) - {3, 8}
+    assert len(picture.table["query"]) == 20
+    assert f"{view.ratio[3]:.2f}" in picture.caption
 
 
 def test_cells_count_by_weight_in_both_ways(trace: Trace, other: Outcome) -> None:
-    view = discrete.view(trace, other, 3, 1, head=2, level=1)
+    view = discrete.view(choose(trace, query=3, layer=1, head=2, level=1), other)
     assert (view.used, view.other) == ("bilinear", "discrete")
     taken = trace[f"{SITE}.weights"].array[3, 2, 2:6]
     assert view.maps.shape == (2, 6, 8)
@@ -125,7 +118,7 @@ def test_cells_count_by_weight_in_both_ways(trace: Trace, other: Outcome) -> Non
 
 
 def test_the_changes_are_those_of_the_other_run(detector: Detector, trace: Trace, other: Outcome) -> None:
-    view = discrete.view(trace, other, 3, 1, threshold=0.3)
+    view = discrete.view(choose(trace, query=3, layer=1, threshold=0.3), other)
     run = detector.rerun(trace, [edits.set_sampling("discrete")])
     assert view.num_detections == (len(trace.detections(0.3)), len(run.detections(0.3)))
     moved = (run.boxes - trace.boxes)[:, :2] * [150, 100]
@@ -135,33 +128,33 @@ def test_the_changes_are_those_of_the_other_run(detector: Detector, trace: Trace
     label = trace.labels[3]
     after = 1 / (1 + np.exp(-run.logits[3, label]))
     assert view.score_changes[3] == pytest.approx(after - trace.scores[3], abs=1e-6)
-    check_marks(discrete, view)
+    picture = discrete.picture(view)
     rows = discrete.rows(view)
     assert rows["detections"] == tuple(map(str, view.num_detections))
-    assert len(discrete.table(view)["IoU"]) == 20
-    assert f"{view.change.moved_px:.1f} px" in discrete.caption(view)
+    assert len(picture.table["IoU"]) == 20
+    assert f"{view.change.moved_px:.1f} px" in picture.caption
 
 
 def test_a_discrete_run_is_compared_with_a_bilinear_one(detector: Detector, trace: Trace) -> None:
     run = detector.rerun(trace, [edits.set_sampling("discrete")])
     assert discrete.other_method(run) == "default"
     back = outcome(detector.rerun(run, [edits.set_sampling(discrete.other_method(run))]))
-    view = discrete.view(run, back, 3, 1)
+    view = discrete.view(choose(run, query=3, layer=1), back)
     assert (view.used, view.other) == ("discrete", "bilinear")
     np.testing.assert_array_equal(back.boxes, trace.boxes)
     rows = discrete.rows(view)
     assert rows["box (px)"][0] == "{:.0f}, {:.0f} – {:.0f}, {:.0f}".format(*view.change.box_after_px)
-    drawn = plotly_marks(discrete.plotly_figure(view, "dark"))
-    assert ("markers", "points, discrete") in drawn
 
 
-@pytest.mark.parametrize(
-    ("selection", "message"),
-    [({"query": 99}, "no query 99"), ({"layer": 3}, "no layer 3"), ({"head": 4}, "no head 4"), ({"level": 3}, "level")],
-)
-def test_what_does_not_exist_is_refused(trace: Trace, other: Outcome, selection: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        discrete.view(trace, other, **({"query": 3, "layer": 1} | selection))
-    if "level" not in selection:
-        with pytest.raises(InputError, match=message):
-            weights.view(trace, **({"query": 3, "layer": 1} | selection))
+def test_denoising_queries_before_a_query_change_nothing(trace: Trace, noised: Trace, other: Outcome) -> None:
+    chosen = [choose(kept, query=3, layer=1, compare=8, level=1) for kept in (trace, noised)]
+    one, two = (weights.view(choice) for choice in chosen)
+    np.testing.assert_allclose(one.by_head, two.by_head, atol=1e-3)
+    one, two = (spread.view(choice) for choice in chosen)
+    for field in ("side_px", "spread_px", "even_px", "ratios"):
+        np.testing.assert_allclose(getattr(one, field), getattr(two, field), rtol=1e-3)
+    one, two = (discrete.view(choice, other) for choice in chosen)
+    np.testing.assert_allclose(one.box, two.box, atol=1e-4)
+    np.testing.assert_allclose(one.locations_px, two.locations_px, atol=1e-2)
+    np.testing.assert_allclose(one.maps, two.maps, atol=2e-3)
+    assert one.cells_of_all == two.cells_of_all
