@@ -5,10 +5,10 @@ import os
 import sys
 from importlib.metadata import version
 
-from rtdetr_explained.commands import app, detect, evaluate, experiment, figures, models, trace, train
+from rtdetr_explained.commands import app, check, detect, evaluate, experiment, figures, models, trace, train
 from rtdetr_explained.errors import InputError
 
-COMMANDS = (app, detect, trace, models, figures, evaluate, train, experiment)
+COMMANDS = (app, detect, trace, models, figures, check, evaluate, train, experiment)
 
 
 def main(arguments: list[str] | None = None) -> int:

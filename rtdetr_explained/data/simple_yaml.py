@@ -16,8 +16,10 @@ Value = str | list[str] | dict[str, str] | None  # None for what is nested deepe
 
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\""""
 _ENTRY = re.compile(rf"""({_QUOTED}|[^\s'"\[\]{{}},#&*!|>%@-][^:]*?|-?\d+)\s*:(?:\s+(.*))?""", re.S)
-_ITEMS = re.compile(rf"""\s*((?:{_QUOTED}|[^,'"]|(?<=[^\s,:])['"])*?)\s*(?:,|$)""", re.S)
-_PIECES = re.compile(rf"""{_QUOTED}|\s\#.*|.""")
+_PLAIN = r"""[^\s'",][^,]*?"""
+_ITEM = re.compile(rf"""\s*((?:(?:{_QUOTED}|{_PLAIN})\s*:\s+)?(?:{_QUOTED}|{_PLAIN})?)\s*(?:,|$)""", re.S)
+_WITHIN = rf"""(?<=[\s\[{{,:])(?:{_QUOTED})"""  # an apostrophe in a word begins no quotation
+_PIECES = re.compile(rf"""{_WITHIN}|\s\#.*|.""")
 _ESCAPES = {"n": "\n", "t": "\t"}
 
 
@@ -62,9 +64,9 @@ def _value(start: str, more: list[Line]) -> Value:
     if start[:1] in ("[", "{"):
         whole = " ".join([start, *(line.text for line in more)])
         inner, brackets = whole[1:-1], whole[0] + whole[-1]
-        if re.search(r"[\[\]{}]", re.sub(_QUOTED, "", inner)) or brackets not in ("[]", "{}"):
+        if re.search(r"[\[\]{}]", re.sub(_WITHIN, "", f" {inner}")) or brackets not in ("[]", "{}"):
             return None
-        items = [item for item in _ITEMS.findall(inner) if item]
+        items = _items(inner)
         return [_scalar(item) for item in items] if brackets == "[]" else _table(items)
     if start or not more:
         return None if start[:1] in ("|", ">") or more else _scalar(start)
@@ -73,6 +75,18 @@ def _value(start: str, more: list[Line]) -> Value:
     if all(re.match(r"-(\s|$)", line.text) for line in more):
         return [_scalar(line.text[1:].strip()) for line in more]
     return _table([line.text for line in more])
+
+
+def _items(inner: str) -> list[str]:
+    """What stands between the commas in brackets."""
+    items, place = [], 0
+    while place < len(inner):
+        item = _ITEM.match(inner, place)
+        if item is None:  # something behind a quotation
+            return items + [inner[place:]]
+        items.append(item[1])
+        place = item.end()
+    return [item for item in items if item]
 
 
 def _table(items: list[str]) -> dict[str, str] | None:
