@@ -17,6 +17,7 @@ def see() -> None:
     left, right = st.columns([2, 1], gap="medium")
     with left:
         figures.show("overview", picture, selects="query")
+        st.caption(overview.COUNTING)
     with right:
         controls.threshold(view)
         tables.show_detections(trace, view, "overview")

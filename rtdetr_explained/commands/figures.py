@@ -36,7 +36,6 @@ def run(options: argparse.Namespace) -> int:
     scene = scene_of(options.image)
     photo = open_photo(options.image if scene is None else scene.image)
     detector = load_model(options)
-    detector.detect(photo)  # the first pass of a process is slow, which the times in the figures would show
     trace = detector.trace(photo)
     query = int(trace.scores.argmax()) if options.query is None else options.query
     if scene is not None and detector.class_names == SHAPE_CLASSES:

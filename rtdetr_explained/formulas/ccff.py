@@ -24,7 +24,8 @@ def formulas(choice: Choice) -> list[Formula]:
     per_block = 9 if fused else 10  # kernel weights of a RepVGG block per pair of channels: 3x3, and 1x1 until fused
     csp = 2 * (2 * C) * E + 3 * per_block * E * E + (E * C if E != C else 0)
     places = A4 + A3 + A4 + A5
-    cost = 2 * (C * C * (A5 + A4) + 9 * C * C * (A4 + A5) + csp * places)
+    S3, S4 = (trace.site_infos[f"backbone.{name}"].shape[0] for name in ("s3", "s4"))
+    cost = 2 * (C * (S3 * A3 + S4 * A4) + C * C * (A5 + A4) + 9 * C * C * (A4 + A5) + csp * places)
     last = f"+ {E} \\cdot {C}" if E != C else ""
     return [
         formula(
@@ -49,17 +50,20 @@ def formulas(choice: Choice) -> list[Formula]:
         formula(
             "What the fusion costs",
             lines(
-                r"F = 2 \big[ C^2 (A_5 + A_4) + 9\, C^2 (A_4 + A_5)",
+                r"F = 2 \big[ C (S_3 A_3 + S_4 A_4) + C^2 (A_5 + A_4) + 9\, C^2 (A_4 + A_5)",
                 rf"+ \big( 4\, C E + {3 * per_block}\, E^2 + [E \neq C]\, E C \big) (A_4 + A_3 + A_4 + A_5) \big]",
             ),
             lines(
-                rf"F = 2 \big[ {C}^2 \cdot ({A5} + {A4}) + 9 \cdot {C}^2 \cdot ({A4} + {A5})",
+                rf"F = 2 \big[ {C} \cdot ({S3} \cdot {A3} + {S4} \cdot {A4}) + {C}^2 \cdot ({A5} + {A4}) "
+                rf"+ 9 \cdot {C}^2 \cdot ({A4} + {A5})",
                 rf"+ \big( 4 \cdot {C} \cdot {E} + {3 * per_block} \cdot {E}^2 {last} \big) \cdot {places} \big] "
                 rf"= {tex(cost / 1e9)} \cdot 10^9",
             ),
             {
-                "F": "floating-point operations, two for each multiply-add: lateral 1 × 1 convolutions, 3 × 3 ones "
-                "that halve a map, and four CSP blocks; norms and activations are left out",
+                "F": "floating-point operations, two for each multiply-add: 1 × 1 convolutions that bring S3 and S4 to "
+                "C channels, lateral ones, 3 × 3 ones that halve a map, and four CSP blocks; norms and activations are "
+                "left out",
+                r"S_\ell": f"channels of S3 and S4: {S3} and {S4}",
                 r"A_\ell": f"cells of a map: {A3:,}, {A4:,} and {A5:,}",
                 "E": f"channels inside a CSP block: {E}, which is {config['expansion']:g} of C",
                 str(3 * per_block): "three RepVGG blocks of 3 × 3 weights"

@@ -228,9 +228,9 @@ def caption(view: CcffView) -> str:
 def alt_text(view: CcffView) -> str:
     """The figure in words."""
     return (
-        "A graph of feature maps. Top-down: P5 after AIFI becomes T5, which is doubled and joined with P4 to F4, which "
-        "is doubled and joined with P3 to N3. Bottom-up: N3 is halved and joined with F4 to N4, which is halved "
-        f"and joined with T5 to N5. {caption(view)}"
+        "A graph of feature maps. Top-down: P5 after AIFI becomes T5, which is doubled and joined with P4 to F4; a 1×1 "
+        "convolution makes T4 of it, which is doubled and joined with P3 to N3. Bottom-up: N3 is halved and joined "
+        f"with T4 to N4, which is halved and joined with T5 to N5. {caption(view)}"
     )
 
 

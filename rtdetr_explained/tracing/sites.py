@@ -82,7 +82,8 @@ def stage_of(name: str) -> str:
     """The slug of the stage that a site or module belongs to."""
     parts = name.replace("[", ".").split(".")  # outputs of a module that returns several are module[0] and on
     if parts[0] == "hybrid_encoder":
-        return "aifi" if parts[1:2] in (["input_proj"], ["p5"], ["aifi"]) else "ccff"
+        # The projections to the encoder's width belong to where the maps go: P5 to AIFI, P3 and P4 to the fusion.
+        return "aifi" if parts[1] in ("p5", "aifi") or parts[1:3] == ["input_proj", "2"] else "ccff"
     if ".cross_attn" in name:
         return "deformable_attention"
     return parts[0] if parts[0] in STAGES else "overview"

@@ -26,6 +26,15 @@ def denoised(detector: Detector, trace: Trace) -> Trace:
     return detector.trace_denoising(trace, OBJECTS, LABELS, seed=3)
 
 
+def test_times_are_not_those_of_a_cold_pass() -> None:
+    fresh, passes = Detector(random_model()), []
+    fresh.model.register_forward_pre_hook(lambda module, inputs: passes.append(tuple(inputs[0].shape[2:])))
+    photo = random_photo(40, 60)
+    for size in ((96, 128), (96, 128), (64, 64)):
+        fresh.trace(photo, sites=[], size=size)
+    assert passes == [(96, 128)] * 3 + [(64, 64)] * 2  # one more pass for every size, before the first that is timed
+
+
 @pytest.mark.parametrize("threshold", [0.0, 0.4, 0.5])
 def test_detect_finds_what_the_trace_finds(detector: Detector, trace: Trace, threshold: float) -> None:
     found, traced = detector.detect(random_photo(100, 150), threshold), trace.detections(threshold)

@@ -1,8 +1,11 @@
 """The fusion graph: every node is the trace's map, in its place, with true relative size."""
 
+import re
+
 import numpy as np
 import pytest
 from drawn import words
+from random_models import random_photo
 
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.drawing.marks import Heat
@@ -95,9 +98,35 @@ def test_a_channel_that_does_not_exist_is_refused(trace: Trace) -> None:
         ccff.view(choose(trace, channel=32))
 
 
+def test_the_words_join_what_the_network_joins(detector: Detector, trace: Trace) -> None:
+    """Below each block of the fusion, the map that comes second in its input is the one that the words name."""
+    fusion = detector.model.get_submodule("hybrid_encoder.ccff")
+    seen: dict[str, np.ndarray] = {}
+    maps = {name: trace[site].array for name, site in ccff.SITES.items()} | {
+        "T4": trace["hybrid_encoder.ccff.t4"].array
+    }
+
+    def keep(name: str):
+        return lambda module, inputs: seen.update({name: inputs[0][0].numpy().copy()})
+
+    blocks = {"F4": "fpn_blocks.0", "N3": "fpn_blocks.1", "N4": "pan_blocks.0", "N5": "pan_blocks.1"}
+    hooks = [fusion.get_submodule(path).register_forward_pre_hook(keep(name)) for name, path in blocks.items()]
+    detector.trace(random_photo(100, 150), sites=[])
+    for hook in hooks:
+        hook.remove()
+    words = ccff.picture(ccff.view(choose(trace))).alt_text
+    for name, stacked in seen.items():
+        second = stacked[len(stacked) // 2 :]
+        found = re.search(rf"joined with (\w\d) to {name}", words)
+        assert found, name
+        alike = [
+            m for m, array in maps.items() if array.shape == second.shape and np.allclose(array, second, atol=1e-4)
+        ]
+        assert alike == [found[1]]
+
+
 def test_words_and_table(trace: Trace) -> None:
     view = ccff.view(choose(trace))
-    assert "joined with F4 to N4" in ccff.picture(view).alt_text
     table = ccff.picture(view).table
     assert table["map"][-1] == "N5"
     assert table["highest"][-1] == pytest.approx(

@@ -1,12 +1,14 @@
 """Overview: detections, the selected query, and the stages with the trace's own shapes, times and costs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn import words
 
 from rtdetr_explained.illustrations import overview
 from rtdetr_explained.tracing.choice import choose
-from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.tracing.trace import Detection, StageProfile, Trace
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +27,41 @@ def test_detections_and_stages_are_those_of_the_trace(trace: Trace, low: float) 
     assert list(stages) == [
         "backbone", "aifi", "ccff", "query_selection", "decoder", "deformable_attention", "denoising", "overview",
     ]  # fmt: skip
-    for slug, ms in trace.times_ms.items():
-        assert stages[slug].time_ms == ms
+    for slug in ("backbone", "aifi", "ccff", "query_selection", "deformable_attention"):
+        assert stages[slug].time_ms == trace.times_ms[slug]
     assert stages["overview"].time_ms == pytest.approx(sum(trace.times_ms.values()))
     assert stages["denoising"].time_ms is None
     for slug, profile in trace.profile.items():
-        assert (stages[slug].parameters, stages[slug].flops) == (profile.parameters, profile.flops)
+        inside = trace.profile["deformable_attention"] if slug == "decoder" else StageProfile(0, 0)
+        assert stages[slug].parameters == profile.parameters + inside.parameters
+        assert stages[slug].flops == profile.flops + inside.flops
+
+
+def test_parts_fit_in_wholes(trace: Trace) -> None:
+    stages = {stage.slug: stage for stage in overview.view(choose(trace)).stages}
+    part, decoder = stages.pop("deformable_attention"), stages["decoder"]
+    whole = stages.pop("overview")
+    for measure in ("time_ms", "parameters", "flops"):
+        assert 0 < getattr(part, measure) < getattr(decoder, measure)
+        parts = sum(getattr(stage, measure) or 0 for stage in stages.values())
+        assert parts == pytest.approx(getattr(whole, measure))
+
+
+def test_boxes_on_one_object_are_told_of(trace: Trace) -> None:
+    view = overview.view(choose(trace, threshold=0.99))
+
+    def at(query: int, label: int, score: float, x: float) -> Detection:
+        return Detection(query, label, f"class {label}", score, (x, 0, x + 10, 10))
+
+    # The second covers 9/11 of the first, the third only 8/12 of it, the fourth has another class, the last is the
+    # first query again under another class.
+    several = (at(1, 0, 0.9, 0), at(2, 0, 0.8, 1), at(3, 0, 0.7, 5), at(4, 1, 0.6, 0), at(1, 2, 0.5, 0))
+    assert [d.query for d in overview.repeated(several)] == [2]
+    picture = overview.picture(replace(view, detections=several))
+    assert "5 detections" in picture.caption
+    assert "1 of them lies on" in picture.caption
+    alone = overview.picture(replace(view, detections=several[:1]))
+    assert "lies on" not in alone.caption
 
 
 def test_shapes_on_the_arrows_are_live(trace: Trace) -> None:

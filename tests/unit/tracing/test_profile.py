@@ -4,6 +4,7 @@ from random_models import random_images
 from torch.utils.flop_counter import FlopCounterMode
 
 from rtdetr_explained.detector import Detector
+from rtdetr_explained.illustrations.overview import COUNTING
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.model.fuse import fuse
 from rtdetr_explained.model.rtdetr import RTDETR
@@ -47,6 +48,21 @@ def test_costs_of_the_published_models(name: str) -> None:
     assert (profile["overview"].flops - bilinear - attention + box_head) / 1e9 == pytest.approx(gflops, abs=0.006)
 
 
+def test_aifi_projects_its_own_map_only() -> None:
+    tokens, C, ffn = 20 * 20, 256, 1024
+    attention = 4 * C * C * tokens + 2 * tokens * tokens * C  # four projections, two products
+    assert profile_of("rtdetrv2_r18vd")["aifi"].flops == 2 * (512 * C * tokens + attention + 2 * C * ffn * tokens)
+
+
+def test_the_difference_to_the_published_operations_is_told() -> None:
+    shown = profile_of("rtdetrv2_r18vd")["overview"].flops / 1e9
+    published = PUBLISHED["rtdetrv2_r18vd"][1]
+    box_head = 2 * (8400 - 300) * (256 * 256 + 256 * 256 + 256 * 4) / 1e9
+    more = shown + box_head - published
+    for told in (f"{shown:.1f} G", f"{published:.1f} G", f"−{box_head:.1f} G", f"+{more:.1f} G"):
+        assert told in COUNTING
+
+
 def test_operations_are_those_that_torch_counts(detector: Detector, trace: Trace) -> None:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         detector.model(random_images(1, 96, 128))
@@ -74,8 +90,11 @@ def test_parameters_per_stage_are_those_of_the_model_before_it_is_fused(detector
     assert found == {
         "overview": count(model),
         "backbone": count(model.backbone),
-        "aifi": count(model.hybrid_encoder.aifi, model.hybrid_encoder.input_proj),
-        "ccff": count(model.hybrid_encoder.ccff),
+        "aifi": count(model.hybrid_encoder.aifi, model.hybrid_encoder.get_submodule("input_proj.2")),
+        "ccff": count(
+            model.hybrid_encoder.ccff,
+            *map(model.hybrid_encoder.get_submodule, ("input_proj.0", "input_proj.1")),
+        ),
         "query_selection": count(model.query_selection),
         "decoder": count(model.decoder) - cross,
         "deformable_attention": cross,
