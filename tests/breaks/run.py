@@ -4,6 +4,7 @@
     python tests/breaks/run.py training/ clip    those whose file, name or table holds one of these words
     python tests/breaks/run.py --part 2/3        the second third of them
     python tests/breaks/run.py --check           only whether every edit still fits its file
+    python tests/breaks/run.py --trust           without trying first whether the tests pass by themselves
 
 A table is a TOML file with one `[[break]]` each: `file`, `before` and `after` (a text that occurs once in the file, and
 what takes its place), `name` (what is wrong then) and, where those of the same name at the same place of `tests/unit`
@@ -146,6 +147,7 @@ def main() -> int:
     options.add_argument("words", nargs="*", help="only breaks that hold one of these words")
     options.add_argument("--part", default="1/1", metavar="I/N", help="every N-th of them, from the I-th on")
     options.add_argument("--check", action="store_true", help="only check that every edit fits")
+    options.add_argument("--trust", action="store_true", help="do not first see whether the tests pass without a break")
     given = options.parse_args()
     breaks = choose(read_tables(HERE), given.words, given.part)
     if faults := [f"{b.table}: {b.name}: {fault}" for b in breaks if (fault := b.fault(ROOT))]:
@@ -166,7 +168,7 @@ def main() -> int:
         for case in breaks:
             began = time.monotonic()
             if case.tests not in whole:
-                whole[case.tests] = passes(copy, case.tests)
+                whole[case.tests] = given.trust or passes(copy, case.tests)
             result = attempt(copy, case) if whole[case.tests] else INVALID
             why = "" if whole[case.tests] else "  (its tests do not pass without it)"
             counts[result] += 1

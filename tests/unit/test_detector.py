@@ -11,7 +11,7 @@ from random_models import TINY, random_model, random_photo, watch
 
 from rtdetr_explained.data.images import to_model_input
 from rtdetr_explained.data.shapes import SceneConfig, generate_scene
-from rtdetr_explained.detector import Detector
+from rtdetr_explained.detector import Detector, stage_times
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import CONFIGS
 from rtdetr_explained.tracing import edits
@@ -267,3 +267,21 @@ def test_a_trace_on_the_gpu_agrees_and_can_be_run_again(trace: Trace) -> None:
         np.testing.assert_allclose(on_gpu[name].array, trace[name].array, atol=0.01 * scale)
     assert on_gpu.logits.dtype == np.float32
     np.testing.assert_allclose(detector.rerun(on_gpu, []).logits, on_gpu.logits, atol=1e-3)
+
+
+def test_every_millisecond_counts_for_one_stage() -> None:
+    """Modules lie in one another: CCFF in the hybrid encoder, deformable attention in the decoder."""
+    ms = {
+        "backbone": 40.0,
+        "hybrid_encoder": 30.0,
+        "hybrid_encoder.ccff": 18.0,
+        "query_selection": 5.0,
+        "decoder": 25.0,
+        "decoder.layers.0.cross_attn": 4.0,
+        "decoder.layers.1.cross_attn": 6.0,
+    }
+    whole = {"backbone": 40.0, "aifi": 12.0, "ccff": 18.0, "query_selection": 5.0, "decoder": 15.0}
+    assert stage_times(ms) == whole | {"deformable_attention": 10.0}
+    assert sum(stage_times(ms).values()) == 40 + 30 + 5 + 25
+    later = {name: time for name, time in ms.items() if name.startswith("decoder")}  # of a re-run
+    assert stage_times(later) == {"decoder": 15.0, "deformable_attention": 10.0}
