@@ -5,6 +5,7 @@ published them; a file without them is still checked tensor by tensor when it is
 """
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,9 +29,9 @@ class ZooEntry:
     title: str
     config: str
     parameters: int
-    ap: float | None
-    ap50: float | None
-    url: str | None
+    ap: float | None = None
+    ap50: float | None = None
+    url: str | None = None
     sha256: str | None = None
     size: int | None = None
     discrete: bool = False
@@ -55,151 +56,51 @@ class ZooEntry:
         return round((self.size or self.parameters * (2 if self.url is None else 4)) / 1e6)
 
 
-ZOO = {
-    entry.name: entry
-    for entry in (
-        ZooEntry(
-            "nano",
-            "nano, embedded",
-            "nano",
-            4_899_856,
-            None,
-            None,
-            url=None,
-            classes="12 shapes drawn by this project",
-        ),
-        ZooEntry(
-            "nano-photo",
-            "nano-photo, embedded",
-            "nano-photo",
-            5_044_528,
-            None,
-            None,
-            url=None,
-            classes="20 classes of Pascal VOC",
-        ),
-        # base models
-        ZooEntry(
-            "rtdetrv2_r18vd",
-            "RT-DETRv2-S",
-            "rtdetrv2_r18vd",
-            20_184_464,
-            48.1,
-            65.1,
-            f"{RELEASES}/v0.2/rtdetrv2_r18vd_120e_coco_rerun_48.1.pth",
-            sha256="2ace52184b620204004509b72752ac7bfe64aadaf7fc1d076b18df8ab5a5c77e",
-            size=81_198_974,
-        ),
-        ZooEntry(
-            "rtdetrv2_r34vd",
-            "RT-DETRv2-M*",
-            "rtdetrv2_r34vd",
-            31_441_668,
-            49.9,
-            67.5,
-            f"{RELEASES}/v0.1/rtdetrv2_r34vd_120e_coco_ema.pth",
-        ),
-        ZooEntry(
-            "rtdetrv2_r50vd_m",
-            "RT-DETRv2-M",
-            "rtdetrv2_r50vd_m",
-            36_593_772,
-            51.9,
-            69.9,
-            f"{RELEASES}/v0.1/rtdetrv2_r50vd_m_7x_coco_ema.pth",
-        ),
-        ZooEntry(
-            "rtdetrv2_r50vd",
-            "RT-DETRv2-L",
-            "rtdetrv2_r50vd",
-            42_891_372,
-            53.4,
-            71.6,
-            f"{RELEASES}/v0.1/rtdetrv2_r50vd_6x_coco_ema.pth",
-        ),
-        ZooEntry(
-            "rtdetrv2_r101vd",
-            "RT-DETRv2-X",
-            "rtdetrv2_r101vd",
-            76_556_268,
-            54.3,
-            72.8,
-            f"{RELEASES}/v0.1/rtdetrv2_r101vd_6x_coco_from_paddle.pth",
-        ),
-        # discrete sampling, fine-tuned from the base models
-        ZooEntry(
-            "rtdetrv2_r18vd_dsp",
-            "RT-DETRv2-S, discrete sampling",
-            "rtdetrv2_r18vd",
-            20_184_464,
-            47.4,
-            64.8,
-            f"{RELEASES}/v0.1/rtdetrv2_r18vd_dsp_3x_coco.pth",
-            discrete=True,
-        ),
-        ZooEntry(
-            "rtdetrv2_r34vd_dsp",
-            "RT-DETRv2-M*, discrete sampling",
-            "rtdetrv2_r34vd",
-            31_441_668,
-            49.2,
-            67.1,
-            f"{RELEASES}/v0.1/rrtdetrv2_r34vd_dsp_1x_coco.pth",  # the double r is in the published name
-            discrete=True,
-        ),
-        ZooEntry(
-            "rtdetrv2_r50vd_m_dsp",
-            "RT-DETRv2-M, discrete sampling",
-            "rtdetrv2_r50vd_m",
-            36_593_772,
-            51.4,
-            69.7,
-            f"{RELEASES}/v0.1/rtdetrv2_r50vd_m_dsp_3x_coco.pth",
-            discrete=True,
-        ),
-        ZooEntry(
-            "rtdetrv2_r50vd_dsp",
-            "RT-DETRv2-L, discrete sampling",
-            "rtdetrv2_r50vd",
-            42_891_372,
-            52.9,
-            71.3,
-            f"{RELEASES}/v0.1/rtdetrv2_r50vd_dsp_1x_coco.pth",
-            discrete=True,
-        ),
-        # fewer sampling points per level
-        ZooEntry(
-            "rtdetrv2_r18vd_sp1",
-            "RT-DETRv2-S, 1 point per level",
-            "rtdetrv2_r18vd",
-            20_017_928,
-            47.3,
-            64.3,
-            f"{RELEASES}/v0.1/rtdetrv2_r18vd_sp1_120e_coco.pth",
-            num_points=(1, 1, 1),
-        ),
-        ZooEntry(
-            "rtdetrv2_r18vd_sp2",
-            "RT-DETRv2-S, 2 points per level",
-            "rtdetrv2_r18vd",
-            20_073_440,
-            47.7,
-            64.7,
-            f"{RELEASES}/v0.1/rtdetrv2_r18vd_sp2_120e_coco.pth",
-            num_points=(2, 2, 2),
-        ),
-        ZooEntry(
-            "rtdetrv2_r18vd_sp3",
-            "RT-DETRv2-S, 3 points per level",
-            "rtdetrv2_r18vd",
-            20_128_952,
-            47.8,
-            64.8,
-            f"{RELEASES}/v0.1/rtdetrv2_r18vd_sp3_120e_coco.pth",
-            num_points=(3, 3, 3),
-        ),
-    )
-}
+# name, size, parameters, AP, AP50, file of a release, points per level; "_dsp" is for discrete sampling
+PUBLISHED = (
+    ("rtdetrv2_r18vd", "S", 20_184_464, 48.1, 65.1, "v0.2/rtdetrv2_r18vd_120e_coco_rerun_48.1.pth", 4),
+    ("rtdetrv2_r34vd", "M*", 31_441_668, 49.9, 67.5, "v0.1/rtdetrv2_r34vd_120e_coco_ema.pth", 4),
+    ("rtdetrv2_r50vd_m", "M", 36_593_772, 51.9, 69.9, "v0.1/rtdetrv2_r50vd_m_7x_coco_ema.pth", 4),
+    ("rtdetrv2_r50vd", "L", 42_891_372, 53.4, 71.6, "v0.1/rtdetrv2_r50vd_6x_coco_ema.pth", 4),
+    ("rtdetrv2_r101vd", "X", 76_556_268, 54.3, 72.8, "v0.1/rtdetrv2_r101vd_6x_coco_from_paddle.pth", 4),
+    # fine-tuned from those above; the double r is in the published name
+    ("rtdetrv2_r18vd_dsp", "S", 20_184_464, 47.4, 64.8, "v0.1/rtdetrv2_r18vd_dsp_3x_coco.pth", 4),
+    ("rtdetrv2_r34vd_dsp", "M*", 31_441_668, 49.2, 67.1, "v0.1/rrtdetrv2_r34vd_dsp_1x_coco.pth", 4),
+    ("rtdetrv2_r50vd_m_dsp", "M", 36_593_772, 51.4, 69.7, "v0.1/rtdetrv2_r50vd_m_dsp_3x_coco.pth", 4),
+    ("rtdetrv2_r50vd_dsp", "L", 42_891_372, 52.9, 71.3, "v0.1/rtdetrv2_r50vd_dsp_1x_coco.pth", 4),
+    ("rtdetrv2_r18vd_sp1", "S", 20_017_928, 47.3, 64.3, "v0.1/rtdetrv2_r18vd_sp1_120e_coco.pth", 1),
+    ("rtdetrv2_r18vd_sp2", "S", 20_073_440, 47.7, 64.7, "v0.1/rtdetrv2_r18vd_sp2_120e_coco.pth", 2),
+    ("rtdetrv2_r18vd_sp3", "S", 20_128_952, 47.8, 64.8, "v0.1/rtdetrv2_r18vd_sp3_120e_coco.pth", 3),
+)  # fmt: skip
+# Sizes in bytes and hashes of files, where somebody other than a mirror has published them.
+KNOWN = {"rtdetrv2_r18vd": (81_198_974, "2ace52184b620204004509b72752ac7bfe64aadaf7fc1d076b18df8ab5a5c77e")}
+KINDS = {"_dsp": ", discrete sampling"} | {f"_sp{n}": f", {n} point{'s' * (n > 1)} per level" for n in (1, 2, 3)}
+
+
+def _published() -> Iterator[ZooEntry]:
+    for name, size, parameters, ap, ap50, file, points in PUBLISHED:
+        size_bytes, sha256 = KNOWN.get(name, (None, None))
+        kind = name[-4:] if name[-4:] in KINDS else ""
+        yield ZooEntry(
+            name,
+            f"RT-DETRv2-{size}{KINDS.get(kind, '')}",
+            name.removesuffix(kind),
+            parameters,
+            ap,
+            ap50,
+            f"{RELEASES}/{file}",
+            sha256,
+            size_bytes,
+            discrete=kind == "_dsp",
+            num_points=(points, points, points),
+        )
+
+
+EMBEDDED_MODELS = (
+    ZooEntry("nano", "nano, embedded", "nano", 4_899_856, classes="12 shapes drawn by this project"),
+    ZooEntry("nano-photo", "nano-photo, embedded", "nano-photo", 5_044_528, classes="20 classes of Pascal VOC"),
+)
+ZOO = {entry.name: entry for entry in (*EMBEDDED_MODELS, *_published())}
 
 
 def find(name: str) -> ZooEntry:
