@@ -133,11 +133,15 @@ def picture(view: DenoisingView) -> Picture:
 def caption(view: DenoisingView) -> str:
     """One sentence saying what is seen."""
     n = len(view.names)
+    before, after = round(float(view.iou_before.mean()), 2), round(float(view.iou_after.mean()), 2)
+    change = f"stays at {after:.2f}"
+    if after != before:
+        change = f"{'rises' if after > before else 'falls'} from {before:.2f} to {after:.2f}"
+    what = f"the IoU of {n} slightly noised box" if n == 1 else f"the mean IoU of {n} slightly noised boxes"
+    others = "one scores" if n == 1 else "ones score"
     return (
-        f"Training only: in group {view.group + 1} of {view.num_groups} the decoder pulls {n} slightly noised "
-        f"{'box' if n == 1 else 'boxes'} from a mean IoU of {view.iou_before.mean():.2f} to "
-        f"{view.iou_after.mean():.2f}, and gives the strongly noised {'one' if n == 1 else 'ones'} scores of at most "
-        f"{view.negative_scores.max():.2f}."
+        f"Training only: in group {view.group + 1} of {view.num_groups} {what} with the truth {change} in the decoder, "
+        f"and the strongly noised {others} at most {view.negative_scores.max():.2f}."
     )
 
 
@@ -195,7 +199,7 @@ def before(view: DenoisingView) -> Panel:
         view.image_size,
         marks,
         title=f"Into the decoder: group {view.group + 1} of {view.num_groups}",
-        subtitle="green: positive, purple: negative",
+        subtitle="green: positive, pink: negative",
     )
 
 

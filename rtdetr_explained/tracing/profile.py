@@ -17,8 +17,9 @@ BILINEAR_FLOPS = 8  # four multiply-adds per channel and point
 def stage_profiles(model: RTDETR, shapes: dict[str, tuple[int, ...]]) -> dict[str, StageProfile]:
     """Count per stage: parameters of the model, and operations at the recorded output shapes (2 per multiply-add).
 
-    Counted are convolutions, linear layers, the two matrix products of self-attention and the bilinear reads; norms,
-    activations and sums are left out, as is usual. Layers that did not run count no operations.
+    Counted are convolutions, linear layers, the two matrix products of self-attention, and sampling: four cells are
+    mixed for each point (a discrete read takes one as it is), then the points are summed by weight. Norms, activations
+    and other sums are left out, as is usual. Layers that did not run count no operations.
     """
     parameters = dict.fromkeys(STAGES, 0)
     for name, parameter in model.named_parameters():
@@ -47,6 +48,6 @@ def module_flops(module: nn.Module, shape: tuple[int, ...]) -> int:
         return 2 * prod(shape) * module.in_features
     if isinstance(module, SelfAttention):  # B T D: query-key products, then the weighted sum of values
         return 4 * prod(shape) * shape[1]
-    if isinstance(module, DeformableAttention):  # B Q D: read every point, then the weighted sum
-        return prod(shape) * sum(module.num_points) * (BILINEAR_FLOPS + 2)
+    if isinstance(module, DeformableAttention):  # B Q D: mix what every point reads, then the weighted sum
+        return prod(shape) * sum(module.num_points) * (2 + (0 if module.method == "discrete" else BILINEAR_FLOPS))
     return 0

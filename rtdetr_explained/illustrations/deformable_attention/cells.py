@@ -96,7 +96,7 @@ def share_of(read: PointRead, cell: np.ndarray) -> float:
 def share_text(read: PointRead, cell: np.ndarray) -> str:
     """Share and value of one cell, or why there is none."""
     if not on_map(cell, read.chain.map_size):
-        return "outside: zero"
+        return "outside" if read.discrete else "outside: zero"
     at = (read.cells == cell).all(-1)
     if not at.any():
         return "not read"
@@ -127,7 +127,8 @@ def caption(read: PointRead) -> str:
     return (
         f"The share of a cell is the part of the point's square that it covers; |v| is the length of its value.{beyond}"
         if not read.discrete
-        else "One cell counts whole: the one at trunc(location × size + ½), half a cell further right and down."
+        else "One cell counts whole: the one at trunc(location × size + ½), half a cell further right and down, kept "
+        "inside the map."
     )
 
 

@@ -1,11 +1,16 @@
 """The figure of denoising: noised boxes, what the decoder makes of them, and the attention mask."""
 
+import colorsys
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.marks import Drawing, Heat
+from rtdetr_explained.drawing.colors import ALLOWED, BLOCKED, Theme, resolve
+from rtdetr_explained.drawing.marks import Drawing, Heat, Text
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.denoising import DenoisingView, picture, view
 from rtdetr_explained.tracing.choice import choose
@@ -92,6 +97,54 @@ def test_the_mask_is_the_one_of_the_model(noised: Trace) -> None:
     assert mask.values.shape == (18 + 20, 18 + 20)
 
 
+def test_words_on_the_mask_say_what_it_holds_there(noised: Trace) -> None:
+    view = viewed(noised)
+    panel = picture(view).drawing.panels[-1]
+    said = [mark for mark in panel.marks if isinstance(mark, Text)]
+    blocked = {mark.text: bool(view.blocked[int(mark.y), int(mark.x)]) for mark in said}
+    assert [text for text, value in blocked.items() if "blocked" in text] == [
+        t for t, value in blocked.items() if value
+    ]
+    assert sum("see" in text for text in blocked) == 2
+    for mark in said:  # rows look, columns are looked at; the denoising queries come first
+        looking, looked_at = (place > view.num_denoising for place in (mark.y, mark.x))
+        assert looking == mark.text.startswith(("matching", "blocked"))
+        assert looked_at == ("matching" in mark.text or "other" in mark.text)
+    darkness = {
+        name: [sum(bytes.fromhex(resolve(name, theme)[1:])) for theme in get_args(Theme)] for name in (ALLOWED, BLOCKED)
+    }
+    assert all(one < other for one, other in zip(darkness[BLOCKED], darkness[ALLOWED], strict=True))
+    assert panel.subtitle == "dark: blocked"
+
+
+def test_colours_are_called_by_their_names(noised: Trace) -> None:
+    drawing = drawn(noised)
+    told = [pair.split(": ") for panel in drawing.panels[:2] for pair in panel.subtitle.split(", ")]
+    names = {"true": "true box"}
+    assert {kind for _, kind in told} == {"positive", "negative", "true", "repaired"}
+    for word, kind in told:
+        assert color_word(drawing.named(names.get(kind, kind)).color) == word, kind
+    for kind, mark in (("positive", "positive, true class"), ("negative", "negative, best class")):
+        assert drawing.named(kind).color == drawing.named(mark).color
+
+
+def color_word(color: str) -> str:
+    """What a reader would call a colour: by its hue, as a part of the full circle."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(value / 255 for value in bytes.fromhex(color[1:])))
+    if lightness > 0.9 or saturation < 0.1:
+        return "white" if lightness > 0.8 else "grey"
+    ends = {"red": 0.05, "orange": 0.12, "yellow": 0.18, "green": 0.48, "blue": 0.68, "purple": 0.83, "pink": 0.96}
+    return next((name for name, end in ends.items() if hue < end), "red")
+
+
+@pytest.mark.parametrize(("after", "word"), [(0.9, "rises"), (0.1, "falls"), (0.5, "stays")])
+def test_the_caption_says_whether_the_overlap_grew(noised: Trace, after: float, word: str) -> None:
+    view = replace(viewed(noised), iou_before=np.full(3, 0.5), iou_after=np.full(3, after))
+    (told,) = {"rises", "falls", "stays"} & set(picture(view).caption.split())
+    assert told == word
+    assert f"{after:.2f}" in picture(view).caption
+
+
 def test_the_frame_lies_on_the_group_shown(noised: Trace) -> None:
     frame = drawn(noised, 2).named("the group shown")
     assert (np.nanmin(frame.x), np.nanmax(frame.x)) == (np.nanmin(frame.y), np.nanmax(frame.y)) == (11.5, 17.5)
@@ -121,7 +174,7 @@ def test_no_objects_are_refused(detector: Detector, trace: Trace) -> None:
 def test_words_and_table(noised: Trace) -> None:
     view = viewed(noised, 1)
     made = picture(view)
-    assert "in group 2 of 3" in made.caption
+    assert "group 2 of 3" in made.caption
     assert made.caption in made.alt_text
     assert made.table["class"] == list(view.names)
     np.testing.assert_allclose(made.table["IoU after"], view.iou_after, atol=1e-3)

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from random_models import random_images
+from random_models import TINY, random_images, random_model, random_photo
 from torch.utils.flop_counter import FlopCounterMode
 
 from rtdetr_explained.detector import Detector
@@ -107,3 +109,12 @@ def test_a_larger_input_costs_more_in_the_maps_but_not_in_the_queries(detector: 
     assert larger["backbone"].flops == 4 * trace.profile["backbone"].flops
     assert larger["ccff"].flops == 4 * trace.profile["ccff"].flops
     assert larger["decoder"].flops == trace.profile["decoder"].flops
+
+
+def test_a_discrete_model_mixes_no_cells(trace: Trace) -> None:
+    config = replace(TINY, cross_attn_method="discrete")
+    other = Detector(random_model(config)).trace(random_photo(100, 150))
+    queries, points, channels, layers = 20, 4 * 9, config.decoder_dim // 4, 3
+    spared = layers * queries * points * channels * 4 * 2  # four multiply-adds for each point and channel of its head
+    of = [kept.profile["deformable_attention"].flops for kept in (trace, other)]
+    assert of[0] - of[1] == spared

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rtdetr_explained import edits
+from rtdetr_explained.boxes import cxcywh_to_xyxy_px
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.marks import Points, Text
+from rtdetr_explained.drawing.marks import Heat, Points, Text
 from rtdetr_explained.illustrations.deformable_attention import discrete, spread, weights
 from rtdetr_explained.model.deformable_attention import DeformableAttention
 from rtdetr_explained.tracing.choice import choose
@@ -144,6 +145,52 @@ def test_a_discrete_run_is_compared_with_a_bilinear_one(detector: Detector, trac
     np.testing.assert_array_equal(back.boxes, trace.boxes)
     rows = discrete.rows(view)
     assert rows["box (px)"][0] == "{:.0f}, {:.0f} – {:.0f}, {:.0f}".format(*view.change.box_after_px)
+
+
+@pytest.mark.parametrize("method", ["default", "discrete"])
+def test_each_way_of_reading_stands_in_its_own_column(
+    detector: Detector, trace: Trace, other: Outcome, method: str
+) -> None:
+    used = detector.rerun(trace, [edits.set_sampling(method)])
+    ends = (outcome(trace), other)  # bilinear, discrete
+    choice = choose(used, query=3, layer=1, level=1)
+    view = discrete.view(choice, ends[method == "default"])
+    picture, rows = discrete.picture(view), list(discrete.rows(view).values())
+
+    location = used[f"{SITE}.sampling_locations"].array  # the cells that discrete reads take, counted one by one
+    cells = {0: set(), 3: set()}
+    for query, found in cells.items():
+        for q in range(20) if query == 0 else [query]:
+            for head in range(4):
+                for point, (x, y) in enumerate(location[q, head]):
+                    level = [0, 0, 1, 1, 1, 1, 2, 2, 2][point]
+                    h, w = used.map_sizes[level]
+                    found.add((level, int(np.clip(x * w + 0.5, 0, w - 1)), int(np.clip(y * h + 0.5, 0, h - 1))))
+    assert int(rows[0][1]) == len(cells[3]) < int(rows[0][0])
+    assert int(rows[1][1]) == len(cells[0]) < int(rows[1][0])
+    label = used.labels[3]
+    for column, end in enumerate(ends):
+        assert rows[2][column] == f"{1 / (1 + np.exp(-end.logits[3, label])):.2f}"
+        x0, y0, x1, y1 = cxcywh_to_xyxy_px(end.boxes[3], (150, 100))
+        assert rows[3][column].replace("−", "-") == f"{x0:.0f}, {y0:.0f} – {x1:.0f}, {y1:.0f}"
+        assert rows[4][column] == str(int((end.logits > 0).sum()))  # scores above a half
+
+    one, two = picture.drawing.panels
+    assert one.area[0] < two.area[0]
+    assert picture.alt_text.index("four cells on the left") < picture.alt_text.index("one cell for each point on the")
+    for panel, name, at in ((one, "bilinear", 0), (two, "discrete", 1)):
+        (heat,) = (mark for mark in panel.marks if isinstance(mark, Heat))
+        assert panel.title.lower().startswith(name)
+        assert ("as configured" in panel.title) == ((method == "discrete") == bool(at))
+        assert heat.values.sum() == pytest.approx(view.maps[at].sum())
+        assert int((heat.values > 0).sum()) == int(panel.subtitle.split()[0])
+    taken = used[f"{SITE}.weights"].array[3][:, 2:6]
+    assert view.maps[1].sum() == pytest.approx(taken.sum(), rel=1e-5)  # every point reads one cell of the map
+    h, w = used.map_sizes[1]
+    assert {(1, column, row) for row, column in zip(*np.nonzero(view.maps[1]), strict=True)} == {
+        cell for cell in cells[3] if cell[0] == 1 and cell[1] < w and cell[2] < h
+    }
+    assert view.other in picture.caption
 
 
 def test_denoising_queries_before_a_query_change_nothing(trace: Trace, noised: Trace, other: Outcome) -> None:

@@ -127,6 +127,8 @@ def test_the_figure_tells_every_cell_and_its_share(detector: Detector, trace: Tr
         if all(rows["inside the map"]):
             assert sum(cells.shown_shares(read)) == pytest.approx(1)
         assert "query 5" in picture.alt_text
+        # What lies outside counts as zero in a bilinear read; a discrete one never reads there.
+        assert ("zero" in written) == (method == "default" and not all(rows["inside the map"]))
     assert outside == 0 if method == "discrete" else outside > 0
 
 
