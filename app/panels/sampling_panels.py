@@ -32,7 +32,10 @@ def show_spread(view: Selected, trace: Trace) -> None:
 def show_sampling(view: Selected, trace: Trace) -> None:
     """Bilinear and discrete reads, and what a run with the other way changes."""
     st.markdown("#### Mixing four cells, or taking one")
-    st.markdown("Discrete sampling reads one cell for each point, which simple hardware can do.")
+    st.markdown(
+        "Discrete sampling reads one cell for each point. RT-DETRv2 offers it in place of the operator `grid_sample`, "
+        "which not every place where a model is deployed can run."
+    )
     other = models.outcome_of(view, trace, (SetSampling(discrete.other_method(trace)),))
     compared = discrete.view(choice_of(view, trace), other)
     figures.show("deformable_attention_sampling", discrete.picture(compared))

@@ -16,10 +16,11 @@ from rtdetr_explained.drawing.colors import (
     TEXT,
 )
 from rtdetr_explained.drawing.layout import outline, photo_panel, photo_part, region_around
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Extent, Lines, Mark, Panel, Photo, Picture, Points, Text
+from rtdetr_explained.drawing.marks import Axis, Drawing, Extent, Lines, Mark, Panel, Photo, Picture, Points, Text
 from rtdetr_explained.drawing.photo import soft_photo
 from rtdetr_explained.illustrations.deformable_attention.points import name_of, weight_steps
 from rtdetr_explained.illustrations.deformable_attention.view import DeformableAttentionView
+from rtdetr_explained.illustrations.deformable_attention.weights import by_head, by_level
 from rtdetr_explained.model.config import OFFSET_SCALE
 
 HEIGHT = 620
@@ -31,7 +32,10 @@ LOCATOR_PX = 240  # longest side of the small photo that shows where the large o
 def picture(view: DeformableAttentionView) -> Picture:
     """Points on the photo, weights by level and by head, and one point in numbers."""
     region = shown_region(view)
-    panels = [sampling(view, region), locator(view, region), by_level(view), by_head(view), chain(view)]
+    queries = (view.query,)
+    levels = by_level((0.655, 42, 0.83, 122), queries, view.weight_by_level[None], "of the points shown")
+    heads = by_head((0.70, 196, 0.988, 420), queries, view.weight_by_head[None], view.selected_head)
+    panels = [sampling(view, region), locator(view, region), levels, heads, chain(view)]
     said = caption(view)
     return Picture(
         Drawing(panels, height=HEIGHT),
@@ -125,50 +129,6 @@ def locator(view: DeformableAttentionView, region: Extent) -> Panel:
     around = min(0.0, region[0]), min(0.0, region[1]), max(width, region[2]), max(height, region[3])
     enlarged = outline(np.array(region), SELECTED, 1.5, name="enlarged part")
     return photo_panel((0.86, 42, 0.988, 150), around, [Photo(small, (0, 0, width, height)), enlarged], title="Photo")
-
-
-def by_level(view: DeformableAttentionView) -> Panel:
-    """The share of each level in the weight of the points shown."""
-    top = float(view.weight_by_level.max()) or 1.0  # a head can be without weight after edits
-    marks: list[Mark] = []
-    for level, (name, color, share) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, view.weight_by_level, strict=True)):
-        hover = [f"{name}: {share:.3f} of the weight"]
-        marks.append(Bars(np.array([level]), np.array([share]), color, hover=hover, name=name))
-        marks.append(
-            Points(np.array([-0.22 * top]), np.array([level]), color, 9, LEVEL_MARKERS[level], name=f"key {name}")
-        )
-        marks.append(Text(float(share), level, f"{share:.2f}", TEXT, dx=4))
-    return Panel(
-        (0.655, 42, 0.83, 122),
-        Axis((-0.4 * top, 1.45 * top)),
-        Axis((2.6, -0.6), "", (0, 1, 2), LEVEL_NAMES),
-        marks,
-        title="By level",
-        subtitle="weight share",
-    )
-
-
-def by_head(view: DeformableAttentionView) -> Panel:
-    """One bar for each head, parted by level; the weights of a head sum to one."""
-    rows = np.arange(len(view.weight_by_head))
-    left = np.zeros(len(rows), dtype=np.float32)
-    marks: list[Mark] = []
-    for level, (name, color) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, strict=True)):
-        width = view.weight_by_head[:, level]
-        hover = [f"head {head} · {name}: <b>{value:.3f}</b>" for head, value in zip(rows, width, strict=True)]
-        marks.append(Bars(rows, width, color, left, hover=hover, name=f"{name} by head"))
-        left = left + width
-    if view.selected_head is not None:
-        around = np.array([0, view.selected_head - 0.45, 1, view.selected_head + 0.45])
-        marks.append(outline(around, TEXT, 2, halo=False, name="selected head"))
-    return Panel(
-        (0.70, 196, 0.988, 420),
-        Axis((-0.01, 1.01), "weight", (0, 0.5, 1)),
-        Axis((len(rows) - 0.4, -0.6), "", rows.tolist(), [f"head {head}" for head in rows]),
-        marks,
-        title="By head",
-        subtitle="each head sums to 1",
-    )
 
 
 def chain(view: DeformableAttentionView) -> Panel:

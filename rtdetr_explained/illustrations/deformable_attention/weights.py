@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, LEVEL_MARKERS, LEVEL_NAMES, SELECTED, TEXT
-from rtdetr_explained.drawing.marks import Axis, Bars, Drawing, Lines, Mark, Panel, Picture, Points, Text
+from rtdetr_explained.drawing.marks import Area, Axis, Bars, Drawing, Lines, Mark, Panel, Picture, Points, Text
 from rtdetr_explained.illustrations.deformable_attention import sampling
 from rtdetr_explained.tracing.choice import Choice
 
@@ -43,49 +44,51 @@ def view(choice: Choice) -> WeightsView:
 
 def picture(view: WeightsView) -> Picture:
     """Two panels of bars, by level and by head."""
-    said = caption(view)
+    said, queries = caption(view), view.queries
+    levels = by_level((0.07, 42, 0.36, HEIGHT - 34), queries, view.by_level, "all heads")
+    heads = by_head((0.46, 42, 0.995, HEIGHT - 34), queries, view.by_head, view.selected_head)
     return Picture(
-        Drawing([by_level(view), by_head(view)], width=WIDTH, height=HEIGHT),
+        Drawing([levels, heads], width=WIDTH, height=HEIGHT),
         caption=said,
         alt_text="Bars of the attention weight by level, and by head parted by level. " + said,
         table=table(view),
     )
 
 
-def by_level(view: WeightsView) -> Panel:
-    """A bar for each level, of each query."""
-    top = float(view.by_level.max()) or 1.0
-    n = len(view.queries)
+def by_level(area: Area, queries: Sequence[int], shares: np.ndarray, subtitle: str) -> Panel:
+    """A bar for the share of each level (n, 3) in the weight of each of n queries."""
+    top = float(shares.max()) or 1.0  # a head can be without weight after edits
+    n = len(queries)
     key = -0.12 * top if n == 1 else -0.38 * top
     marks: list[Mark] = []
     for level, (name, color) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, strict=True)):
         marks.append(Points(np.array([key]), np.array([level]), color, 10, LEVEL_MARKERS[level], name=f"key {name}"))
-        for i, query in enumerate(view.queries):
-            share, y = float(view.by_level[i, level]), row_of(level, i, n)
+        for i, query in enumerate(queries):
+            share, y = float(shares[i, level]), row_of(level, i, n)
             hover = [f"query {query} · {name}: {share:.3f} of the weight"]
             bar = Bars(np.array([y]), np.array([share]), color, height=0.72 / n, hover=hover, name=f"{name} of {query}")
             marks += [bar, Text(share, y, f"{share:.2f}", TEXT, dx=4)]
             if n > 1:
                 marks.append(Text(0, y, str(query), QUERY_COLORS[i], align="right", dx=-4, bold=True))
     return Panel(
-        (0.07, 42, 0.36, HEIGHT - 34),
+        area,
         Axis((key - 0.12 * top, 1.4 * top), "share of the weight"),
         Axis((2.6, -0.6), "", (0, 1, 2), LEVEL_NAMES),
         marks,
         title="By level",
-        subtitle="all heads",
+        subtitle=subtitle,
     )
 
 
-def by_head(view: WeightsView) -> Panel:
-    """A bar for each head, parted by level, of each query."""
-    n, H = len(view.queries), view.by_head.shape[1]
+def by_head(area: Area, queries: Sequence[int], weights: np.ndarray, selected_head: int | None) -> Panel:
+    """A bar for each head of each of n queries, parted by level: `weights` (n, H, 3)."""
+    n, H, _ = weights.shape
     marks: list[Mark] = []
-    for i, query in enumerate(view.queries):
+    for i, query in enumerate(queries):
         rows = np.array([row_of(head, i, n) for head in range(H)])
         left = np.zeros(H, dtype=np.float32)
         for level, (name, color) in enumerate(zip(LEVEL_NAMES, LEVEL_COLORS, strict=True)):
-            width = view.by_head[i, :, level]
+            width = weights[i, :, level]
             hover = [f"query {query} · head {h} · {name}: <b>{value:.3f}</b>" for h, value in enumerate(width)]
             mark = f"{name} by head of {query}"
             marks.append(Bars(rows, width, color, left, height=0.72 / n, hover=hover, name=mark))
@@ -93,11 +96,11 @@ def by_head(view: WeightsView) -> Panel:
         if n > 1:
             words = [Text(1, y, str(query), QUERY_COLORS[i], dx=4, bold=True) for y in rows]
             marks += words
-    if view.selected_head is not None:
-        y = np.array([view.selected_head - 0.45, view.selected_head + 0.45])
+    if selected_head is not None:
+        y = np.array([selected_head - 0.45, selected_head + 0.45])
         marks.append(Lines(np.full(2, -0.015), y, TEXT, 4, name="selected head"))
     return Panel(
-        (0.46, 42, 0.995, HEIGHT - 34),
+        area,
         Axis((-0.03, 1.12 if n > 1 else 1.02), "weight", (0, 0.5, 1)),
         Axis((H - 0.4, -0.6), "", list(range(H)), [f"head {head}" for head in range(H)]),
         marks,

@@ -8,7 +8,7 @@ from drawn import words
 
 from rtdetr_explained import edits
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.marks import Bars, Drawing
+from rtdetr_explained.drawing.marks import Drawing
 from rtdetr_explained.illustrations.deformable_attention.figure import picture
 from rtdetr_explained.illustrations.deformable_attention.points import shift
 from rtdetr_explained.illustrations.deformable_attention.view import DeformableAttentionView, view
@@ -93,9 +93,8 @@ def test_points_and_bars_are_drawn_as_they_are(trace: Trace, head: int | None) -
         points = view.locations_px[view.level == level]
         shown = np.stack([drawing.named(name).x, drawing.named(name).y], axis=1)
         np.testing.assert_allclose(shown[np.lexsort(shown.T)], points[np.lexsort(points.T)], rtol=1e-6)
-        (bar,) = (mark for mark in drawing.of(Bars) if mark.name == name)
-        np.testing.assert_allclose(bar.width, view.weight_by_level[level])
-        np.testing.assert_allclose(drawing.named(f"{name} by head").width, view.weight_by_head[:, level])
+        np.testing.assert_allclose(drawing.named(f"{name} of 3").width, view.weight_by_level[level])
+        np.testing.assert_allclose(drawing.named(f"{name} by head of 3").width, view.weight_by_head[:, level])
 
 
 def test_area_follows_the_weight_and_hover_tells_the_numbers(trace: Trace) -> None:
