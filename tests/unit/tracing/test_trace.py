@@ -334,3 +334,18 @@ def test_same_numbers_sees_one_changed_bit(trace: Trace) -> None:
     fewer = {name: array for name, array in trace.values.items() if name != "backbone.s3"}
     assert not trace.same_numbers(replace(trace, values=fewer))
     assert not trace.same_numbers(replace(trace, derived_values={"layer_logits": trace.derived.layer_logits * 2}))
+
+
+def test_a_query_beside_denoising_queries_is_the_matching_one(detector: Detector, trace: Trace) -> None:
+    """The decoder's rows are those of the M denoising queries, then those of the Q matching ones."""
+    noised = detector.trace_denoising(trace, np.array([[0.5, 0.5, 0.2, 0.4]], np.float32), np.array([1]))
+    M, Q = noised.meta["denoising"]["num_denoising"], len(noised.logits)
+    assert M > 0
+    for index in (0, 3, Q - 1):
+        way = noised.query(index)
+        for layer in range(noised.num_layers):
+            boxes = noised[f"decoder.layers.{layer}.boxes"].array
+            assert len(boxes) == M + Q
+            np.testing.assert_array_equal(way.reference_boxes[layer + 1], boxes[M + index])
+            np.testing.assert_array_equal(way.layer_scores[layer], noised.derived.layer_scores[layer, M + index])
+        np.testing.assert_allclose(way.reference_boxes, trace.query(index).reference_boxes, atol=1e-5)
