@@ -20,6 +20,7 @@ from rtdetr_explained.model.postprocess import postprocess
 from rtdetr_explained.model.query_selection import Selection
 from rtdetr_explained.model.rtdetr import RTDETR
 from rtdetr_explained.model.tap import Tap
+from rtdetr_explained.printable import printable
 from rtdetr_explained.tracing.edits import Edit, SetLayers, from_dict, to_dict
 from rtdetr_explained.tracing.profile import stage_flops, stage_profiles
 from rtdetr_explained.tracing.recorder import Recorder, install_hooks, recording
@@ -58,7 +59,7 @@ class Detector:
     ):
         self.config = model.config
         self.remarks = tuple(remarks)
-        self.name = name or model.config.name
+        self.name = printable(name or model.config.name)
         self.device = torch.device(device)
         self.weights_hash = weights_hash(model.state_dict())
         self.parameters = {stage: p.parameters for stage, p in stage_profiles(model, {}).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from app.widgets.text import plain
 from rtdetr_explained.drawing import export
 from rtdetr_explained.drawing.text import number
 from rtdetr_explained.illustrations import tensors
+from rtdetr_explained.printable import as_cell
 from rtdetr_explained.tracing import storage
 from rtdetr_explained.tracing.sites import SiteInfo
 from rtdetr_explained.tracing.trace import Trace
@@ -154,9 +156,10 @@ def _show_slice(slug: str, part: tensors.Slice, name: str, unit: str) -> None:
     st.caption(f"Values, {words}, by {plain(part.column_axis)}; hover for a number.")
 
 
-def _frame(part: tensors.Slice) -> pd.DataFrame:
-    index = pd.Index(part.row_names, name=part.row_axis)
-    return pd.DataFrame(part.values, index=index, columns=pd.Index(part.column_names))
+def _frame(part: tensors.Slice, write: Callable[[str], str] = str) -> pd.DataFrame:
+    """The slice as a table, the names of its rows and columns as `write` gives them."""
+    index = pd.Index([write(name) for name in part.row_names], name=part.row_axis)
+    return pd.DataFrame(part.values, index=index, columns=pd.Index([write(name) for name in part.column_names]))
 
 
 def _downloads(name: str, array: np.ndarray, part: tensors.Slice) -> None:
@@ -171,7 +174,7 @@ def _downloads(name: str, array: np.ndarray, part: tensors.Slice) -> None:
         _download("Tensor as NPY", whole, export.file_name(name, image, "npy"), f"All {array.size:,} values, for NumPy")
         _download(
             "What is seen as CSV",
-            lambda: _frame(part).to_csv().encode(),
+            lambda: _frame(part, as_cell).to_csv().encode(),
             export.file_name(name, image, "csv"),
             "The rows and columns on the screen, for a spreadsheet",
         )

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
+from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo, say_missing_letters
 from rtdetr_explained.model.class_names import SHAPE_CLASSES
 
 
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     detector = load_model(options)
     found = detector.detect(photo, options.threshold)
     if options.out:
+        say_missing_letters(d.name for d in found)
         save_image(draw_detections(photo, found), options.out)
     if options.json:
         rows = [{"label": d.name, "score": d.score, "box_px": d.box_px, "query": d.query} for d in found]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from rtdetr_explained.commands.options import DATA, add_model_options, load_model, need, print_lines
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.printable import printable
 
 if TYPE_CHECKING:
     from rtdetr_explained.detector import Detector
@@ -109,7 +110,7 @@ def find_all(
         annotations = read_annotations(path, Path(options.images) if options.images else None, report, "val")
         annotations = with_classes(annotations, detector.class_names, report)
         samples = photo_samples(share(list(enumerate(annotations.images))), own)
-        data = path.name
+        data = printable(path.name)
     shares = gather((list(find(detector.model, samples, size)), own), processes)
     for _, part in shares:
         report.merge(part)

@@ -4,10 +4,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
+from rtdetr_explained.commands.options import (
+    IMAGE,
+    add_model_options,
+    load_model,
+    open_photo,
+    say_missing_letters,
+)
 from rtdetr_explained.drawing.colors import Theme
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.class_names import SHAPE_CLASSES
+from rtdetr_explained.printable import printable
+from rtdetr_explained.writing import unfinished
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,13 +52,15 @@ def run(options: argparse.Namespace) -> int:
         best = trace.scores.argsort()[::-1][:8]
         boxes, labels = trace.boxes[best], trace.labels[best]
     denoising = detector.trace_denoising(trace, boxes, labels)
+    say_missing_letters(trace.class_names[label] for label in {*trace.labels.tolist(), *labels.tolist()})
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         for slug, figure in draw_all(trace, denoising, query, options.theme).items():
             for kind in options.format:
                 path = options.out / f"{slug}.{kind}"
-                path.write_bytes(to_bytes(figure, kind))
-                print(path)
+                with unfinished(path) as part:
+                    part.write_bytes(to_bytes(figure, kind))
+                print(printable(path))
     except OSError as error:
         raise InputError(f"The figures cannot be written to {options.out}: {error.strerror or error}.") from None
     return 0

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,14 @@ def load_model(options: argparse.Namespace) -> "Detector":
     for remark in detector.remarks:
         print(remark, file=sys.stderr)
     return detector
+
+
+def say_missing_letters(names: Iterable[str]) -> None:
+    """Say which letters of these names no font has, so that boxes in a picture are understood."""
+    from rtdetr_explained.drawing.fonts import sentence
+
+    if missing := sentence(names):
+        print(missing, file=sys.stderr)
 
 
 def progress_of(bar: tqdm) -> Callable[[int, int | None], None]:

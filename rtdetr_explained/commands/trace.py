@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from rtdetr_explained.commands.options import IMAGE, add_model_options, load_model, open_photo
+from rtdetr_explained.printable import printable
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,5 +23,6 @@ def run(options: argparse.Namespace) -> int:
     photo = open_photo(options.image)
     trace = load_model(options).trace(photo, options.sites)
     trace.save(options.out)
-    print(f"{options.out}: {len(list(trace))} of {len(trace.sites())} sites with values, {trace.nbytes / 1e6:.1f} MB")
+    kept = f"{len(list(trace))} of {len(trace.sites())} sites with values"
+    print(f"{printable(options.out)}: {kept}, {trace.nbytes / 1e6:.1f} MB")
     return 0

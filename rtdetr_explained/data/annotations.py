@@ -14,6 +14,7 @@ from rtdetr_explained.boxes import xyxy_to_cxcywh
 from rtdetr_explained.data.images import open_image
 from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.printable import printable
 
 LEAST_SIDE_PX = 1.0  # a box with a shorter side goes before training
 ROUNDING_PX = 1.0  # a box may reach this far over the border before it counts as a mistake: tools round differently
@@ -52,6 +53,9 @@ class Annotations:
     images: tuple[AnnotatedImage, ...]
     class_names: tuple[str, ...]
     category_ids: tuple[int | str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(map(printable, self.class_names)))
 
     @property
     def num_objects(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.printable import printable
 
 MAX_EXAMPLES = 3
 
@@ -48,6 +49,7 @@ class Report:
 
     def add(self, kind: str, sentence: str) -> None:
         """Note one problem; what is wrong with a picture counts once. Raises InputError when strict."""
+        sentence = printable(sentence)  # it names files and classes
         if self.strict and kind in PROBLEMS:
             raise InputError(sentence)
         if kind in OF_A_PICTURE:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtdetr_explained.drawing.colors import Palette, Theme, halo_color, palette
+from rtdetr_explained.drawing.fonts import USUAL, fonts_for, without_missing
 from rtdetr_explained.drawing.marks import (
     FONT_PX,
     SMALL_PX,
@@ -41,7 +42,25 @@ def to_matplotlib(drawing: Drawing, theme: Theme) -> Figure:
     figure = Figure(figsize=size, dpi=100, facecolor=palette(theme).background)
     for panel in drawing.panels:
         add_panel(figure, panel, drawing.height, palette(theme))
+    use_fonts(figure)
     return figure
+
+
+def use_fonts(figure: Figure) -> None:
+    """Let every text of a figure find its letters, names of classes in any script included; none is a formula."""
+    from matplotlib.text import Text as Words
+
+    words = [text for text in figure.findobj(Words) if isinstance(text, Words) and text.get_text()]
+    fonts = fonts_for(text.get_text() for text in words)
+    for text in words:
+        text.set_parse_math(False)
+        if fonts.families:
+            text.set_fontfamily([USUAL, *fonts.families])
+        text.set_text(without_missing(text.get_text(), fonts.missing))
+    if fonts.missing:  # axes set the texts of their ticks again when they are drawn
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            labels = [without_missing(label.get_text(), fonts.missing) for label in axis.get_ticklabels()]
+            axis.set_ticks(axis.get_ticklocs(), labels)
 
 
 def add_panel(figure: Figure, panel: Panel, height: int, colors: Palette) -> None:

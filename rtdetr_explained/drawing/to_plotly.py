@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -76,10 +77,11 @@ def add_panel(parts: Parts, panel: Panel, key: str, height: int, colors: Palette
     heading |= {"xanchor": "left", "yanchor": "bottom", "align": "left"}
     if panel.title:
         shift = 19 if panel.subtitle else 4
-        parts.annotations.append(dict(text=f"<b>{panel.title}</b>", yshift=shift, font={"size": FONT_PX}, **heading))
+        title = f"<b>{lines(panel.title)}</b>"
+        parts.annotations.append(dict(text=title, yshift=shift, font={"size": FONT_PX}, **heading))
     if panel.subtitle:
         parts.annotations.append(
-            dict(text=panel.subtitle, yshift=3, font={"size": SMALL_PX, "color": colors.muted}, **heading)
+            dict(text=lines(panel.subtitle), yshift=3, font={"size": SMALL_PX, "color": colors.muted}, **heading)
         )
 
 
@@ -90,7 +92,7 @@ def axis_layout(axis: Axis, colors: Palette) -> dict[str, Any]:
         "zeroline": False,
         "showgrid": axis.grid,
         "gridcolor": colors.line,
-        "title": {"text": axis.title, "font": {"size": SMALL_PX, "color": colors.muted}, "standoff": 4},
+        "title": {"text": lines(axis.title), "font": {"size": SMALL_PX, "color": colors.muted}, "standoff": 4},
         "ticks": "",
         "tickangle": 0,
         "tickfont": {"size": SMALL_PX, "color": colors.muted},
@@ -100,7 +102,7 @@ def axis_layout(axis: Axis, colors: Palette) -> dict[str, Any]:
     if len(axis.ticks) == 0:
         return layout | {"showticklabels": False}
     labels = axis.labels if axis.labels is not None else [f"{tick:g}" for tick in axis.ticks]
-    return layout | {"tickmode": "array", "tickvals": list(axis.ticks), "ticktext": list(labels)}
+    return layout | {"tickmode": "array", "tickvals": list(axis.ticks), "ticktext": [lines(label) for label in labels]}
 
 
 def add_mark(parts: Parts, mark: Mark, key: str) -> None:
@@ -217,7 +219,7 @@ def add_text(parts: Parts, mark: Text, key: str) -> None:
         place |= {"showarrow": False, "xshift": mark.dx, "yshift": mark.dy}
     parts.annotations.append(
         dict(
-            text=lines(f"<b>{mark.text}</b>" if mark.bold else mark.text),
+            text=f"<b>{lines(mark.text)}</b>" if mark.bold else lines(mark.text),
             font={"size": mark.size, "color": mark.color},
             xanchor=mark.align,
             yanchor=mark.valign,
@@ -230,8 +232,8 @@ def add_text(parts: Parts, mark: Text, key: str) -> None:
 
 
 def lines(text: str) -> str:
-    """Line ends as plotly writes them."""
-    return text.replace("\n", "<br>")
+    """Text as plotly takes it, which reads a little HTML: ends of lines are kept, and nothing else is read."""
+    return escape(text, quote=False).replace("\n", "<br>")
 
 
 def plotly_base(theme: Theme, height: int = 560) -> go.Figure:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rtdetr_explained.drawing.colors import palette
+from rtdetr_explained.drawing.to_matplotlib import use_fonts
 from rtdetr_explained.evaluation.summary import number
 
 ROWS = 27  # classes in a column, at most
@@ -40,6 +41,7 @@ def draw(result: dict[str, Any]) -> Figure:
         color=COLORS.text,
         fontsize=10,
     )
+    use_fonts(figure)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from PIL import Image
@@ -170,7 +171,9 @@ def boxes_mark(
     corners = cxcywh_to_xyxy_px(boxes, view.image_size)
     x, y = box_outline(corners)
     hover = [
-        f"{name}: object {i + 1}, {view.names[i]}<br>{box_text(c)} px" for i, c in enumerate(corners) for _ in range(6)
+        f"{name}: object {i + 1}, {escape(view.names[i])}<br>{box_text(c)} px"
+        for i, c in enumerate(corners)
+        for _ in range(6)
     ]
     return Lines(x, y, color, width, dash, halo=dash == "solid", hover=hover, name=name)
 
@@ -234,7 +237,7 @@ def overlap(view: DenoisingView, height: int) -> Panel:
     gap = np.full(len(rows), np.nan)
     ends = np.stack([view.iou_before, view.iou_after, gap], axis=1).ravel()
     hover = [
-        f"object {i + 1}, {view.names[i]}, given as {view.given_names[i]}<br>"
+        f"object {i + 1}, {escape(view.names[i])}, given as {escape(view.given_names[i])}<br>"
         f"IoU {view.iou_before[i]:.2f} → <b>{view.iou_after[i]:.2f}</b>"
         for i in rows
     ]

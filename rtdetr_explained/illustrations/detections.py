@@ -8,8 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rtdetr_explained.drawing.colors import COMPARED, LEVEL_COLORS, NEGATIVE, SELECTED, text_on
+from rtdetr_explained.drawing.fonts import fonts_for, without_missing
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing.trace import Detection
+from rtdetr_explained.writing import unfinished
 
 CLASS_COLORS = (*LEVEL_COLORS, SELECTED, COMPARED, NEGATIVE)
 NO_CLASS = "#8A9199"
@@ -30,10 +32,13 @@ def draw_boxes(photo: Image.Image, boxes_px: np.ndarray, labels: Sequence[int], 
     drawn = photo.convert("RGB")
     pen = ImageDraw.Draw(drawn)
     unit = max(1, round(max(drawn.size) / 400))  # line width that suits the size of the photo, in px
-    font = ImageFont.load_default(size=max(10, 7 * unit))
-    for (x0, y0, x1, y1), label, text in zip(boxes_px.tolist(), labels, texts, strict=True):
+    size = max(10, 7 * unit)
+    fonts = fonts_for(texts)
+    font = ImageFont.truetype(fonts.files[0], size) if fonts.files else ImageFont.load_default(size)
+    for (x0, y0, x1, y1), label, words in zip(boxes_px.tolist(), labels, texts, strict=True):
         color = CLASS_COLORS[label % len(CLASS_COLORS)] if label >= 0 else NO_CLASS
         pen.rectangle((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), outline=color, width=unit)
+        text = without_missing(words, fonts.missing)
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         width, height = right - left + 4 * unit, bottom - top + 3 * unit
         x = min(max(x0, 0), max(drawn.width - width, 0))
@@ -56,6 +61,7 @@ def save_image(image: Image.Image, path: str | os.PathLike) -> None:
     path = Path(path)
     check_name(path)
     try:
-        image.save(path)
+        with unfinished(path) as part:
+            image.save(part, Image.registered_extensions()[path.suffix.lower()])
     except OSError as error:
         raise InputError(f"The picture could not be written to {path}: {error.strerror or error}.") from None

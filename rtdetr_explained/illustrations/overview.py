@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from PIL import Image
@@ -226,7 +227,7 @@ def photo_panel(view: OverviewView) -> Panel:
             fill, chosen = (SELECTED, True) if d is view.selected else (PHOTO_HALO, False)
             x, y = corner
             marks.append(Text(x, y + h / 2, text, text_on(fill), SMALL_PX, dx=3, box=fill, bold=chosen))
-    hover = [f"<b>{d.name}</b> {d.score:.2f}<br>query {d.query}" for d in shown]
+    hover = [f"<b>{escape(d.name)}</b> {d.score:.2f}<br>query {d.query}" for d in shown]
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     ids = np.array([d.query for d in shown], np.int32)
     marks.append(Points(x, y, ON_PHOTO, 6, "circle", PHOTO_HALO, hover=hover, ids=ids, name="queries"))

@@ -7,6 +7,7 @@ Sources: the `configs/rtdetrv2/*.yml` files of lyuwenyu/RT-DETR for the five pub
 from dataclasses import dataclass, replace
 
 from rtdetr_explained.model.class_names import COCO_CLASSES, SHAPE_CLASSES, VOC_CLASSES
+from rtdetr_explained.printable import printable
 
 LEVEL_STRIDES = (8, 16, 32)  # S3, S4, S5
 ANCHOR_SIZE = 0.05  # side of the square anchor on the finest level, in image widths; doubles on each coarser level
@@ -87,6 +88,8 @@ class ModelConfig:
             raise ValueError(f"image_size is {size!r}, but must be two multiples of 32 from 32 to {MAX_SIDE}.")
         if not self.class_names or not all(isinstance(name, str) for name in self.class_names):
             raise ValueError("class_names must be names, at least one.")
+        object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "class_names", tuple(map(printable, self.class_names)))
         for field, allowed in (
             ("version", (1, 2)),
             ("backbone", ("resnet_vd", "efficientnet_lite0")),

@@ -16,6 +16,7 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing.edits import from_dict
 from rtdetr_explained.tracing.sites import STAGES, SiteInfo
 from rtdetr_explained.tracing.trace import StageProfile, Trace
+from rtdetr_explained.writing import unfinished
 
 SCHEMA = 1
 DERIVED = "derived."
@@ -24,15 +25,12 @@ PHOTO = "photo"
 
 def save_trace(trace: Trace, path: str | os.PathLike) -> None:
     """Write the trace; the file appears whole or not at all. Raises InputError when it cannot be written."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         # Not safetensors' own save_file: it makes files that nobody else may read.
-        temporary.write_bytes(to_bytes(trace))
-        os.replace(temporary, target)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"The trace could not be written to {target}: {error}.") from None
+        with unfinished(Path(path)) as part:
+            part.write_bytes(to_bytes(trace))
+    except OSError as error:
+        raise InputError(f"The trace could not be written to {path}: {error.strerror or error}.") from None
 
 
 def to_bytes(trace: Trace) -> bytes:

@@ -10,7 +10,7 @@ SLUGS = "overview backbone aifi ccff query_selection decoder deformable_attentio
 BASE = "errors printable writing "
 BELOW_APP = "detector loading device boxes data model weights tracing drawing illustrations formulas experiments "
 ALLOWED = {  # room: rooms it may import, next to itself; the longest room that fits counts
-    "errors": "",
+    "errors": "printable",
     "printable": "",
     "writing": "",
     "boxes": "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
@@ -175,7 +176,8 @@ def jitter(count: int) -> np.ndarray:
 def words_of(view: Updates, layer: int, query: int) -> str:
     """What a mark says under the pointer; short, since there is one for each query in each layer."""
     moved, change = float(view.moved_px[layer, query]), float(view.size_change[layer, query])
-    return f"{query} · {view.names[query]} {view.scores[query]:.2f}<br>{distance(moved)} px, {signed_factor(change)}"
+    who = f"{query} · {escape(view.names[query])} {view.scores[query]:.2f}"
+    return f"{who}<br>{distance(moved)} px, {signed_factor(change)}"
 
 
 def signed_factor(change: float) -> str:
