@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import pytest
 from page_text import text_of
@@ -96,6 +97,15 @@ def test_every_formula_agrees_with_the_trace(open_app, slug):
     text = text_of(open_app(slug, depth="formula", query=1))
     assert "**Agrees**" in text
     assert "Differs" not in text
+
+
+def test_a_formula_that_disagrees_with_the_trace_says_so(open_app, monkeypatch):
+    made = formula.formulas
+    broken = lambda *asked: [replace(one, computed=one.computed + 1) for one in made(*asked)]  # noqa: E731
+    monkeypatch.setattr(formula, "formulas", broken)
+    text = text_of(open_app("decoder", depth="formula"))
+    assert text.count("**Differs**") == 3
+    assert "Agrees" not in text
 
 
 def test_a_tensor_is_chosen_and_seen(open_app):

@@ -142,6 +142,8 @@ def test_the_caption_names_the_detections_on_the_object(crowded: Trace, threshol
         verdict = [str(len(above)), *verdict, *(word for q in above for word in (str(q), scores[q]))]
     rival = [f"{threshold:.2f}", "6", f"{crowded.scores[6]:.2f}"] if crowded.scores[6] > threshold else []
     assert numbers(caption) == ["3", scores[3], "3", *verdict, *rival, *given, "1", "5.0%"]
+    assert ("None is above" in caption) == (not above)
+    assert ("Only the winner is above" in caption) == (above == [3])
 
 
 def test_queries_of_another_class_on_the_object_are_named(crowded: Trace) -> None:

@@ -142,6 +142,7 @@ def test_a_click_on_the_curve_tells_the_query(full: QuerySelectionView) -> None:
 def test_tables_of_levels_and_marks(full: QuerySelectionView) -> None:
     levels = levels_table(full)
     assert levels["chosen"] == [len(cells) for cells in full.chosen]
+    assert levels["share"] == pytest.approx([len(cells) / 20 for cells in full.chosen])
     assert sum(levels["cells"]) == len(full.tokens.scores)
     assert sum(levels["near misses"]) == 5
     assert max(levels["best score"]) == full.sorted_scores[0]
