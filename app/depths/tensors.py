@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.depths import tensor_charts
 from app.session import state
 from app.session.state import Selected
 from app.widgets import controls, figures
@@ -24,7 +25,6 @@ from rtdetr_explained.tracing import storage
 from rtdetr_explained.tracing.sites import SiteInfo
 from rtdetr_explained.tracing.trace import Trace
 
-CHART = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 ROW_PX = 32
 
 
@@ -96,11 +96,11 @@ def _values(slug: str, view: Selected, trace: Trace, name: str) -> None:
             facts["Not finite"] = found.remark
         st.table(facts, border="horizontal", alt=f"Facts about {name}")
         st.plotly_chart(
-            tensors.histogram_figure(array, captured.unit, figures.theme()),
+            tensor_charts.histogram_figure(array, captured.unit, figures.theme()),
             theme=None,
             key=f"histogram_{slug}",
             alt=tensors.histogram_alt(found, captured.unit),
-            config=CHART,
+            config=figures.CHART,
         )
         st.caption("How often which values occur in the whole tensor.")
     with right:
@@ -147,11 +147,11 @@ def _show_slice(slug: str, part: tensors.Slice, name: str, unit: str) -> None:
         st.caption(f"Values, {words}.")
         return
     st.plotly_chart(
-        tensors.slice_figure(part, unit, figures.theme()),
+        tensor_charts.slice_figure(part, unit, figures.theme()),
         theme=None,
         key=f"slice_{slug}",
         alt=f"Heat map of {name}: {rows} rows ({part.row_axis}) by {columns} columns ({part.column_axis})",
-        config=CHART,
+        config=figures.CHART,
     )
     st.caption(f"Values, {words}, by {plain(part.column_axis)}; hover for a number.")
 

@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.drawing.export import to_bytes
+from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.experiments.collect import collect, matching_path
-from rtdetr_explained.experiments.figure import matplotlib_figure
+from rtdetr_explained.experiments.figure import picture
 from rtdetr_explained.experiments.matching import matched_objects
 from rtdetr_explained.experiments.result import ARMS, name_of, read_result
 from rtdetr_explained.experiments.settings import Settings
@@ -138,4 +139,4 @@ def write_result(settings: Settings, epochs: int) -> None:
     with unfinished(settings.out / "denoising.json") as part:
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     with unfinished(settings.out / "denoising.svg") as part:
-        part.write_bytes(to_bytes(matplotlib_figure(result), "svg"))
+        part.write_bytes(to_bytes(to_matplotlib(picture(result).drawing, "light"), "svg"))

@@ -14,7 +14,7 @@ def test_the_section_does_no_work_until_it_is_opened(open_app):
     at.run()
     assert not at.exception
     assert words in text_of(at)
-    assert len(at.get("plotly_chart")) == charts + 3
+    assert len(at.get("plotly_chart")) == charts + 1
     assert (
         list(at.dataframe[-1].value["images"])
         == result.read_result()["arms"]["with_denoising"]["evaluations"]["images"]

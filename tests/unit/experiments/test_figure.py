@@ -1,22 +1,23 @@
-"""The charts of the denoising experiment: whose curve is whose, and two renderers that draw the same."""
-
-from typing import Any
+"""The charts of the denoising experiment: whose curve is whose."""
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 
-from rtdetr_explained.drawing.colors import Theme
+from rtdetr_explained.drawing.colors import POSITIVE
+from rtdetr_explained.drawing.marks import Lines
 from rtdetr_explained.experiments import figure
 from rtdetr_explained.experiments.result import ARMS, Result
 
 
 def test_every_curve_is_that_of_the_arm_it_names(result: Result):
     """The arm with denoising ends at AP 0.5, loss 4 and 2 changes, the other one at 0.3, 7 and 5."""
-    ends = {chart.slug: {curve.name: curve.y[-1] for curve in chart.curves} for chart in figure.charts(result)}
-    assert ends["loss"] == {"with denoising": 4, "without denoising": 7}
-    assert ends["instability"] == {"with denoising": 2.0, "without denoising": 5.0}
-    assert ends["precision"] == pytest.approx(
+    loss, precision, instability = (
+        {mark.name: mark.y[-1] for mark in panel.marks if isinstance(mark, Lines)}
+        for panel in figure.picture(result).drawing.panels[:3]
+    )
+    assert loss == {"with denoising": 4, "without denoising": 7}
+    assert instability == {"with denoising": 2.0, "without denoising": 5.0}
+    assert precision == pytest.approx(
         {
             "AP with denoising": 0.5,
             "AP without denoising": 0.3,
@@ -26,41 +27,39 @@ def test_every_curve_is_that_of_the_arm_it_names(result: Result):
     )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_arm_with_denoising_is_solid_green_and_named_so(result: Result, theme: Theme):
-    for axes, chart in zip(figure.matplotlib_figure(result, theme).axes, figure.charts(result), strict=True):
-        for line, curve in zip(axes.get_lines(), chart.curves, strict=True):
-            solid = curve.name.endswith("with denoising")
-            red, green, blue = to_rgb(line.get_color())
-            assert (green > 1.3 * max(red, blue)) == solid == (line.get_linestyle() == "-")
-            name = curve.name if curve.faint else curve.name.removeprefix("AP ")
-            assert line.get_label() == ("_" * curve.faint) + name
+def test_the_arm_with_denoising_is_solid_green_and_named_so(result: Result):
+    lines = figure.picture(result).drawing.of(Lines)
+    assert len(lines) == 2 + 4 + 2 + 2  # the last two are the legend's
+    for line in lines[:-2]:
+        solid = " with denoising" in f" {line.name}"
+        assert (line.color == POSITIVE) == (line.dash == "solid") == solid
+    assert (lines[-2].color, lines[-2].dash) == (POSITIVE, "solid")
+    assert lines[-1].dash == "dash"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_both_renderers_draw_the_same_curves(result: Result, theme: Theme):
+def test_what_is_unknown_leaves_a_gap(result: Result):
     result["arms"][ARMS[1]]["evaluations"]["AP"][0] = None
-    drawn = figure.matplotlib_figure(result, theme)
-    interactive = figure.plotly_figures(result, theme)
-    for chart, axes, other in zip(figure.charts(result), drawn.axes, interactive, strict=True):
-        lines = axes.get_lines()
-        traces: Any = other.data
-        layout: Any = other.layout
-        assert len(lines) == len(traces) == len(chart.curves)
-        for curve, line, trace in zip(chart.curves, lines, traces, strict=True):
-            assert list(np.asarray(line.get_xdata())) == list(trace.x) == curve.x
-            wanted = [np.nan if value is None else value for value in curve.y]
-            np.testing.assert_array_equal(np.asarray(line.get_ydata(), float), wanted)
-            assert line.get_color() == trace.line.color
-        styles = {(line.get_linestyle(), line.get_marker()) for line in lines}
-        assert len(styles) >= 2  # the arms differ by more than the colour
-        assert axes.get_xlabel() == layout.xaxis.title.text == "training images"
-        assert axes.get_ylabel() == layout.yaxis.title.text == chart.unit
-        assert axes.get_ylim()[1] == pytest.approx(layout.yaxis.range[1])
-    assert drawn.axes[2].get_ylim()[1] == 10.0  # twice the objects of an image
+    line = figure.picture(result).drawing.named("AP without denoising")
+    assert np.isnan(line.y[0])
+    assert np.isfinite(line.y[1:]).all()
 
 
-def test_a_chart_of_nothing_but_zeros_has_an_axis(result: Result):
+def test_axes_begin_at_zero_and_reach_what_is_possible(result: Result):
     for arm in ARMS:
         result["arms"][arm]["evaluations"] |= {"AP": [0.0] * 3, "AP50": [0.0] * 3}
-    assert figure.matplotlib_figure(result).axes[1].get_ylim() == (0, 1)
+    _, precision, instability, _ = figure.picture(result).drawing.panels
+    assert precision.y.range == (0, 1)  # also where all are zeros
+    assert instability.y.range == (0, 10.0)  # twice the objects of an image
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        (1.0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (12_800, [0, 5000, 10_000]),
+        (38.1, [0, 10, 20, 30]),
+        (0.7, [0, 0.2, 0.4, 0.6]),
+    ],
+)
+def test_ticks_are_round(top: float, expected: list[float]):
+    assert figure.ticks(top) == pytest.approx(expected)
