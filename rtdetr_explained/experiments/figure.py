@@ -8,11 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdetr_explained.drawing.colors import MUTED, POSITIVE, TEXT
-from rtdetr_explained.drawing.marks import SMALL_PX, Axis, Drawing, Lines, Mark, Panel, Picture, Points, Text
+from rtdetr_explained.drawing.marks import (
+    SMALL_PX,
+    Axis,
+    Dash,
+    Drawing,
+    Lines,
+    Mark,
+    Panel,
+    Picture,
+    Points,
+    Shape,
+    Text,
+)
 from rtdetr_explained.experiments.result import ARMS, Result, alt_text, caption, name_of, table
 
 WIDTH, HEIGHT, LEGEND = 1150, 340, 24
-STYLES = ((POSITIVE, "solid", "circle"), (TEXT, "dash", "square"))  # of the two arms, which differ by more than colour
+STYLES: tuple[tuple[str, Dash, Shape], ...]  # of the two arms, which differ by more than colour
+STYLES = ((POSITIVE, "solid", "circle"), (TEXT, "dash", "square"))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rtdetr_explained.drawing.colors import Theme, palette
 from rtdetr_explained.drawing.marks import Picture
 from rtdetr_explained.drawing.to_matplotlib import to_matplotlib
 from rtdetr_explained.drawing.to_plotly import to_plotly
+from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import picture, stages
 from rtdetr_explained.illustrations.decoder import duplicates, duplicates_figure, updates
 from rtdetr_explained.illustrations.deformable_attention import cells, discrete, effect, points, spread, weights
@@ -37,6 +38,11 @@ def test_a_colour_can_be_had_without_drawing_libraries_and_no_figure_needs_strea
         "assert not {'streamlit', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_stage_that_does_not_exist_is_said(trace: Trace) -> None:
+    with pytest.raises(InputError, match="There is no stage 'neck'; choose one of overview, backbone"):
+        picture("neck", choose(trace))
 
 
 @pytest.fixture(scope="module")
