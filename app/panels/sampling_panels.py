@@ -33,8 +33,8 @@ def show_sampling(view: Selected, trace: Trace) -> None:
     """Bilinear and discrete reads, and what a run with the other way changes."""
     st.markdown("#### Mixing four cells, or taking one")
     st.markdown(
-        "Discrete sampling reads one cell for each point. RT-DETRv2 offers it in place of the operator `grid_sample`, "
-        "which not every place where a model is deployed can run."
+        "Discrete sampling reads one cell for each point. RT-DETRv2 offers it in place of the `grid_sample` operator, "
+        "which limits where a model can be deployed."
     )
     other = models.outcome_of(view, trace, (SetSampling(discrete.other_method(trace)),))
     compared = discrete.view(choice_of(view, trace), other)
