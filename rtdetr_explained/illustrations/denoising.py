@@ -254,7 +254,7 @@ def overlap(view: DenoisingView, height: int) -> Panel:
         Axis((0, 1.62), "IoU with the true box", (0, 0.5, 1)),
         row_axis(view, labels=True),
         marks,
-        title="Positives repaired",
+        title="Overlap of the positives",
         subtitle="hollow: before, full: after",
     )
 
