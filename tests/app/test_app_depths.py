@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 
 import pytest
@@ -196,3 +197,17 @@ def test_the_code_is_that_of_the_installed_model(open_app):
     source = inspect.getsource(deformable_attention)
     assert all(line.strip() in source for line in at.code[0].value.splitlines())
     assert "decoder.layers.0.cross_attn.offsets" in text_of(at)
+
+
+def test_the_backbones_page_is_about_the_network_that_runs(open_app):
+    texts = {
+        (model, depth): open_app("backbone", depth=depth, model=model, image=image)
+        for model, image in (("nano", IMAGE), ("nano-photo", "sample-chelsea"))
+        for depth in ("see", "formula", "code")
+    }
+    for (model, depth), at in texts.items():
+        assert not at.exception
+        text = text_of(at) + " ".join(block.value for block in at.code)
+        text = re.sub(r"[\\ -]", "", text).lower()  # plain text is escaped
+        assert any(name in text for name in ("resnet18vd", "resnetvd")) == (model == "nano"), depth
+        assert ("invertedresidual" in text) == (model == "nano-photo"), depth
