@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -33,11 +34,10 @@ class Pictures:
         if not parts or "\0" in name:
             return None
         tails = [parts[start:] for start in range(len(parts))]
-        candidates = [Path(name)] if Path(name).is_absolute() else []
-        candidates += [place / name for place in self.places]
-        candidates += [place.joinpath(*tail) for tail in tails for place in self.places]
+        as_it_stands = (place / name for place in self.places)  # a whole path stays one
+        shorter = (place.joinpath(*tail) for tail in tails for place in self.places)
         try:
-            found = next((path for path in candidates if path.is_file()), None)
+            found = next((path for path in chain(as_it_stands, shorter) if path.is_file()), None)
         except OSError:  # a name that is too long for a file
             return None
         found = found or next(filter(None, (self._otherwise(p, t) for t in tails for p in self.places)), None)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from foreign_data import yolo
 from PIL import Image
 
 from rtdetr_explained import cli
@@ -109,6 +110,12 @@ def test_voc_folder_as_tables(model, tmp_path, capsys):
     assert lines[0] == f"tiny on {tmp_path.name}: 1 images, 1 objects"
     assert any(line.split()[:2] == ["circle", "1"] for line in lines)
     assert "median" in lines[-1]
+
+
+def test_the_held_out_part_of_a_data_yaml(model, tmp_path, capsys):
+    path = yolo(tmp_path, yaml="train: nowhere\nval: images/val\nnames: [circle]", photo="images/val/a.png")
+    assert cli.main(["evaluate", "--model", model, "--data", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["objects"] == 1
 
 
 def test_what_was_not_there_to_find_shows_as_a_dash(model, capsys):

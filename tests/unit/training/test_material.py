@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from foreign_data import yolo
 from PIL import Image
 from tiny_model import TINY
 
@@ -77,6 +78,16 @@ def test_multi_scale_ends_with_the_last_strong_epoch(config: TrainConfig, monkey
     config = replace(config, model="tiny", multi_scale=True, weak_epochs=2, workers=0, threads=1)
     train(config)
     assert scaled == [True] * 9 + [False] * 6  # three epochs of three steps, then two
+
+
+def test_a_data_yaml_trains_on_one_part_and_evaluates_on_the_other(tmp_path: Path, config: TrainConfig):
+    path = str(yolo(tmp_path / "yolo"))
+    yolo(tmp_path / "yolo", photo="images/val/b.png")
+    material = read_material(replace(config, data=path, val=path, batch=1), Report())
+    assert material.annotations is not None
+    assert material.held_out is not None
+    assert [image.path.name for image in material.annotations.images] == ["a.png"]
+    assert [image.path.name for image in material.held_out.images] == ["b.png"]
 
 
 def test_generated_shapes_have_no_epochs(config: TrainConfig):

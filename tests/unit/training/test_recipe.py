@@ -62,3 +62,8 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str | None,
         file.write_text(text)
     with pytest.raises(InputError, match=message):
         read_recipe(str(file))
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path):
+    (tmp_path / "mine.toml").write_text('model = "rtdetrv2_r18vd"\n', encoding="utf-8-sig")
+    assert read_recipe(str(tmp_path / "mine.toml")) == {"model": "rtdetrv2_r18vd"}
