@@ -137,7 +137,7 @@ def joined_names(names: dict[int | str, str], file: str, report: Report) -> tupl
     ids: dict[str, int | str] = {}
     label_of = {}
     for key in sorted(names, key=lambda key: (isinstance(key, str), key)):
-        name = names[key]
+        name = printable(names[key])  # names that look alike are one
         if name in ids:
             report.add("duplicate_category", f"{file}: the categories {ids[name]} and {key} are both called {name!r}.")
         ids.setdefault(name, key)

@@ -21,6 +21,7 @@ from rtdetr_explained.data.report import Report
 from rtdetr_explained.data.text_files import read_text
 from rtdetr_explained.data.values import flag, number, numbers, polygon_corners
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.printable import printable
 
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)["']""")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
@@ -142,7 +143,7 @@ def _objects(file: Path, root: ElementTree.Element, report: Report) -> list[tupl
     """Class name and box of each object as the file gives it, with label 0 until all names are known."""
     objects = []
     for place, entry in enumerate(root.findall("object"), 1):
-        name = (entry.findtext("name") or "").strip()
+        name = printable(entry.findtext("name") or "").strip()
         corners = _corners(entry)
         if not name:
             report.add("unknown_category", f"{file.name}: object {place} has no name; add it.")
