@@ -67,6 +67,9 @@ def test_a_place_without_a_query_says_why(trace: Trace) -> None:
     assert report.nearest.away == pytest.approx(distances.min())
     assert f"The nearest is query {report.nearest.query} " in around(report)
     assert f"{distances.min():.0f} px away" in around(report)
+    for covers in (True, False):
+        told = around(replace(report, nearest=replace(report.nearest, covers=covers)))
+        assert ("its final box holds this place" in told) == covers
 
 
 def test_the_answer_tells_rank_score_and_cut(trace: Trace) -> None:

@@ -141,6 +141,11 @@ def test_the_payload_holds_every_token(detector: Detector, trace: Trace) -> None
     np.testing.assert_array_equal(state & INVALID > 0, ~every.valid)
     np.testing.assert_array_equal(np.flatnonzero(state & LOST), change.lost)
     assert not (state & GAINED).any()
+    more = selection_change(choose(trace), detector.rerun(trace, [edits.set_queries(26)]))
+    _, of_more = unpack(pack(query_selection.view(choose(trace), more), trace))
+    gained = np.frombuffer(of_more["state"], "u1") & GAINED > 0
+    np.testing.assert_array_equal(np.flatnonzero(gained), more.gained)
+    assert gained.sum() == 6
     assert sections["photo"].startswith(b"\xff\xd8")
     assert header["selected"] == trace.token_indices[3]
     assert header["place"] == [0.25, 0.75]
