@@ -14,14 +14,13 @@ from plotly.graph_objects import Figure, Scatter
 from app import sidebar
 from app.components import keys as keyboard
 from app.components import pipeline_map as pipeline
-from app.session import images, models, state
-from app.session.state import OWN_WEIGHTS, ViewState
+from app.session import images, state, traces, weights
+from app.session.view import OF_ONE_TRACE, ViewState, to_params
 from app.widgets.text import plain
 from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.tracing.trace import Trace
-from rtdetr_explained.weights import zoo
 
 # The figures need the width that Streamlit's wide layout leaves empty; below 1000 px the inspector goes under them.
 # Narrower than 520 px they are scrolled.
@@ -41,8 +40,6 @@ EMBEDDED_CSS = """
 [data-testid=stHeader] { display: none; }
 [data-testid=stMainBlockContainer] { padding-top: 0.75rem; padding-bottom: 1rem; }
 """
-DENOISING_SITES = ("denoising.labels", "denoising.noised_boxes", "denoising.attention_mask")
-"""Tensors of the pass that the page of denoising makes for itself."""
 
 
 def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
@@ -50,7 +47,7 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
     slug = page.url_path or next(iter(STAGES))
 
     def go(to: str) -> None:
-        st.switch_page(pages[to], query_params=state.to_params(state.current()))
+        st.switch_page(pages[to], query_params=to_params(state.current()))
 
     embedded = bool(state.embedded())
     st.html(f"<style>{CSS}{EMBEDDED_CSS if embedded else ''}</style>")
@@ -67,18 +64,18 @@ def run(page: st.Page, pages: Mapping[str, st.Page]) -> None:
         first_chart.plotly_chart(Figure(Scatter()), height=10, key="first_chart", alt="Loading")
     try:
         with nullcontext() if embedded else st.sidebar, st.spinner("Loading the model and tracing the image …"):
-            trace = models.trace_of(view)
+            trace = traces.trace_of(view)
         first_chart.empty()
-        sites = [site.name for site in trace.sites()] + [*DENOISING_SITES]
-        view, problems = state.fit(view, models.limits(trace), int(trace.scores.argmax()), sites)
-        state.put(view)
-        for sentence in problems:
-            state.note(sentence)
+        view = state.settle(traces.offered(view, trace))
         with strip:
             pipeline.show(slug, trace, go)
         _head(slug, trace, go, embedded)
         _notes(view, trace)
         page.run()
+    except traces.Busy as busy:
+        first_chart.empty()
+        st.info(plain(busy), icon=":material/hourglass_top:")
+        st.button("Try again", key="try_again")
     except InputError as error:
         st.error(plain(error))
     state.write_url()
@@ -88,7 +85,7 @@ def prepare() -> None:
     """Do the slow part of the first visit beforehand: import what pages share, load nano and trace the first image."""
     import_module("app.depths")
     import_module("app.widgets.figures")
-    models.trace_of(ViewState())
+    traces.trace_of(ViewState())
     # Streamlit collects garbage after each run; without this it would look through all of torch, a sixth of a second.
     gc.collect()
     gc.freeze()
@@ -103,9 +100,9 @@ def _settle(view: ViewState) -> ViewState:
         )
         st.session_state.awaited = view
         st.session_state.source = "Upload"
-        view = replace(view, image=images.DEFAULT, **dict.fromkeys(state.OF_ONE_TRACE))
-    if view.model == OWN_WEIGHTS and not models.is_ready(view.model):
-        state.note("The link was made with a weights file of somebody's computer; this is nano.")
+        view = replace(view, image=images.DEFAULT, **dict.fromkeys(OF_ONE_TRACE))
+    if weights.is_own(view.model) and not weights.is_ready(view.model):
+        state.note("The link was made with a weights file that is not open on this computer now; this is nano.")
         view = replace(view, model="nano")
     state.put(view)
     return view
@@ -140,8 +137,8 @@ def _notes(view: ViewState, trace: Trace) -> None:
     """What a reader must know before believing the picture."""
     if st.session_state.notes:
         st.warning("  \n".join(map(plain, st.session_state.notes)), icon=":material/link_off:")
-    if not models.is_ready(view.model):
-        title = zoo.find(view.model).title
+    if not weights.is_ready(view.model):
+        title = weights.title(view.model)
         st.info(f"{title} is not on this computer yet: download it in the side bar. This is nano meanwhile.")
     knows_shapes = trace.class_names == SHAPE_CLASSES
     if knows_shapes and images.is_photograph(view.image):

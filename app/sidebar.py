@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from app.session import images, models, state
-from app.session.state import OWN_WEIGHTS, ViewState
+from app.session import images, state, weights
+from app.session.view import ViewState
 from app.widgets.text import plain
 from rtdetr_explained.data.images import UPLOAD
 from rtdetr_explained.errors import InputError
@@ -130,16 +130,12 @@ def _thumbnail(view: ViewState) -> None:
 
 
 def _model(view: ViewState) -> None:
-    options = list(zoo.ZOO)
-    if models.is_ready(OWN_WEIGHTS) or view.model == OWN_WEIGHTS:
-        options.append(OWN_WEIGHTS)
-    titles = {name: _model_title(name) for name in options}
-    st.selectbox("Model", options, format_func=titles.__getitem__, **state.bind("model", view.model))
-    if not models.is_ready(view.model) and view.model != OWN_WEIGHTS:
+    st.selectbox("Model", weights.offered(view.model), format_func=weights.title, **state.bind("model", view.model))
+    if not weights.is_ready(view.model):
         _download(view.model)
-    elif view.model != OWN_WEIGHTS:
+    elif not weights.is_own(view.model):
         st.caption(_model_facts(zoo.find(view.model)))
-    if models.may_open_files():
+    if weights.may_open_files():
         with st.expander("Own weights"):
             st.text_input(
                 "Path of a weights file",
@@ -148,17 +144,11 @@ def _model(view: ViewState) -> None:
                 help="An official .pth, or .safetensors of this project or of Hugging Face transformers.",
                 on_change=_take_weights,
             )
-            if error := st.session_state.get("weights_error"):
-                st.error(plain(error))
     else:
         st.caption("Own weights: start the app on your own computer. Here no files can be named.")
-
-
-def _model_title(name: str) -> str:
-    if name == OWN_WEIGHTS:
-        path = st.session_state.get("weights_path", "")
-        return f"Own weights: {path.rsplit('/', 1)[-1]}" if path else "Own weights"
-    return zoo.find(name).title
+    # Outside of the section, which may be closed.
+    if error := st.session_state.get("weights_error"):
+        st.error(plain(error))
 
 
 def _model_facts(entry: zoo.ZooEntry) -> str:
@@ -179,7 +169,7 @@ def _download(name: str) -> None:
         bar.progress(share, text=f"{done / 1e6:.0f}{of} MB")
 
     try:
-        models.fetch(name, progress)
+        weights.fetch(name, progress)
     except InputError as error:
         bar.empty()
         st.error(plain(error))
@@ -194,7 +184,6 @@ def _take_weights() -> None:
     if not path.strip():
         return
     try:
-        models.use_weights(path)
-        state.change(model=OWN_WEIGHTS)
+        state.change(model=weights.open_file(path))
     except InputError as error:
         st.session_state.weights_error = str(error)

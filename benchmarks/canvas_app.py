@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # so that `app` is found
 
 from app.components import sampling_canvas
 from app.session import state
-from app.session.state import Selected
+from app.session.view import Selected
 from rtdetr_explained.data.shapes import SceneConfig, generate_scene
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.model.config import CONFIGS

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.depths import code, formula, tensors
 from app.session import state
-from app.session.state import Selected
+from app.session.view import Selected
 from rtdetr_explained.tracing.trace import Trace
 
 TITLES = {"see": "See", "tensors": "Tensors", "formula": "Formula", "code": "Code"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app.session.state import Selected
+from app.session.view import Selected
 from app.widgets import controls
 from app.widgets import retrace as further
 from app.widgets.text import plain

@@ -11,11 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from app.depths import tensor_charts
-from app.session import state
-from app.session.state import Selected
+from app.session import said, state
+from app.session.view import Selected, any_layer
 from app.widgets import controls, figures
 from app.widgets import retrace as further
-from app.widgets.tables import picked
 from app.widgets.text import plain
 from rtdetr_explained.drawing import export
 from rtdetr_explained.drawing.text import number
@@ -56,26 +55,20 @@ def sites_of(slug: str, trace: Trace, layer: int) -> list[SiteInfo]:
 
 def _choose(slug: str, view: Selected, sites: list[SiteInfo]) -> SiteInfo:
     """The tensor to be shown: the one in the view where the stage has it, else the first whose values are kept."""
-    names = [state.any_layer(site.name) for site in sites]
+    names = [any_layer(site.name) for site in sites]
     kept = [name for name, site in zip(names, sites, strict=True) if site.captured]
-    shown = names.index(view.tensor if view.tensor in names else (kept or names)[0])
-    key = f"tensor_choice_{slug}"
-    state.put_value(key, shown)
-
-    def choose() -> None:
-        if st.session_state[key] != shown:  # Streamlit also calls back for a list that is left before it is drawn
-            state.change(tensor=names[st.session_state[key]])
-
+    shown = view.tensor if view.tensor in names else (kept or names)[0]
+    titles = {name: f"{name}   ·   {' × '.join(site.axes)}" for name, site in zip(names, sites, strict=True)}
+    of = "the whole pass" if slug == "overview" else "this stage"
     st.selectbox(
-        f"Tensor ({len(sites)} in this stage)" if slug != "overview" else f"Tensor ({len(sites)} in the whole pass)",
-        range(len(sites)),
-        format_func=lambda i: f"{sites[i].name}   ·   {' × '.join(sites[i].axes)}",
-        key=key,
-        on_change=choose,
+        f"Tensor ({len(sites)} in {of})",
+        names,
+        format_func=lambda name: titles[name],
         help="Type to search. The order is that of the pass.",
         width=560,
+        **state.bind("tensor", shown, where=f"choice_{slug}"),
     )
-    return sites[shown]
+    return sites[names.index(shown)]
 
 
 def _values(slug: str, view: Selected, trace: Trace, name: str) -> None:
@@ -211,8 +204,9 @@ def _list(slug: str, sites: list[SiteInfo], trace: Trace, chosen: SiteInfo) -> N
     key = f"tensor_list_{slug}_{place}"
 
     def select() -> None:
-        if rows := picked(key, [place]):
-            state.change(tensor=state.any_layer(sites[rows[0]].name))
+        row = said.picked_row(key, len(sites))
+        if row not in (None, place):
+            state.change(tensor=any_layer(sites[row].name))
 
     st.markdown("#### All tensors of the whole pass" if slug == "overview" else "#### All tensors of this stage")
     st.dataframe(

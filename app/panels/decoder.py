@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.session import models, state
-from app.session.state import Selected
+from app.session import said, state, traces
+from app.session.view import Selected
 from app.widgets import figures
-from app.widgets.tables import ROW_PX, picked
+from app.widgets.tables import ROW_PX
 from app.widgets.text import plain
 from rtdetr_explained.illustrations.decoder import duplicates, duplicates_figure
 from rtdetr_explained.illustrations.decoder.duplicates import Duplicates
@@ -35,12 +35,12 @@ def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
         return
     queries = group.members.tolist()
     key = f"duplicates_{group.query}_{group.compare}"
-    shown = [queries.index(group.compare)] if group.compare in queries else []
+    shown = queries.index(group.compare) if group.compare in queries else None
 
     def choose() -> None:
-        rows = picked(key, shown)
-        if rows is not None:
-            chosen = queries[rows[0]] if rows and rows[0] < len(queries) else None
+        row = said.picked_row(key, len(queries))
+        if row != shown:
+            chosen = None if row is None else queries[row]
             state.change(compare=None if chosen == group.query else chosen)
 
     st.markdown(f"**{len(queries)} queries on this {plain(group.name)}** – click a row to compare")
@@ -60,7 +60,7 @@ def show_members(group: Duplicates, view: Selected, trace: Trace) -> None:
         key=key,
         on_select=choose,
         selection_mode="single-row",
-        selection_default={"selection": {"rows": shown}},
+        selection_default={"selection": {"rows": [] if shown is None else [shown]}},
         alt=f"{len(queries)} queries that end on the same object; selecting a row compares its query",
         column_config={
             "query": st.column_config.NumberColumn("Query", width=50),
@@ -86,7 +86,7 @@ def _without_winner(view: Selected, trace: Trace, group: Duplicates) -> None:
     if not wanted:
         st.caption("Attention tells who listens to whom, not what it does. Taking the winner out measures that.")
         return
-    without = models.rerun_of(view, trace, (edits.drop_query(query=group.winner),))
+    without = traces.rerun_of(view, trace, (edits.drop_query(query=group.winner),))
     removal = duplicates.removal(group, trace, without)
     before, after, change = duplicates.thousandths(removal)
     st.dataframe(

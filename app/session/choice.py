@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.session.state import Selected
+from app.session.view import Selected
 from rtdetr_explained.tracing.choice import Choice, choose
 from rtdetr_explained.tracing.trace import Trace
 

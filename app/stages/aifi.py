@@ -3,12 +3,12 @@
 import streamlit as st
 
 from app import depths
-from app.session import models
+from app.session import traces
 from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import aifi
 
-view, trace = models.current()
+view, trace = traces.current()
 
 
 def see() -> None:

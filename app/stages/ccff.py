@@ -3,13 +3,13 @@
 import streamlit as st
 
 from app import depths
-from app.session import models
+from app.session import traces
 from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from app.widgets import retrace as further
 from rtdetr_explained.illustrations import ccff
 
-view, trace = models.current()
+view, trace = traces.current()
 
 
 def see() -> None:

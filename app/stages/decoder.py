@@ -6,13 +6,13 @@ import streamlit as st
 from app import depths
 from app.components import refinement
 from app.panels import decoder as duplicates
-from app.session import models
+from app.session import traces
 from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector, tables
 from rtdetr_explained.illustrations.decoder import figure, updates
 from rtdetr_explained.illustrations.decoder.view import view as way_of_one_query
 
-view, trace = models.current()
+view, trace = traces.current()
 choice = choice_of(view, trace)
 
 

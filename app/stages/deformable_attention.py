@@ -6,16 +6,16 @@ import streamlit as st
 
 from app import depths
 from app.components import sampling_canvas
-from app.panels import sampling_effect, sampling_panels, sampling_point, sampling_proof
-from app.session import models
+from app.panels import deformable_attention as panels
+from app.session import traces
 from app.session.choice import choice_of
-from app.session.state import Selected
+from app.session.view import Selected
 from app.widgets import figures, inspector
 from rtdetr_explained.illustrations.deformable_attention import figure
 from rtdetr_explained.illustrations.deformable_attention import view as points
 from rtdetr_explained.tracing.trace import Trace
 
-view, trace = models.current()
+view, trace = traces.current()
 
 
 def see() -> None:
@@ -23,15 +23,15 @@ def see() -> None:
     left, right = st.columns([2, 1], gap="medium")
     with left:
         sampling_canvas.show(view, trace)
-        sampling_proof.show(view, trace)
+        panels.show_proof(view, trace)
         figures.show_twins("deformable_attention", figure.picture(points.view(choice_of(view, trace))))
-        sampling_effect.show_points(view, trace)
-        sampling_effect.show_parts(view, trace)
-        sampling_panels.show_weights(view, trace)
+        panels.show_points(view, trace)
+        panels.show_parts(view, trace)
+        panels.show_weights(view, trace)
     with right:
-        sampling_point.show(view, trace)
+        panels.show_point(view, trace)
         inspector.show(view, trace)
-    _beside(sampling_panels.show_spread, sampling_panels.show_sampling)
+    _beside(panels.show_spread, panels.show_sampling)
 
 
 def _beside(*panels: Callable[[Selected, Trace], None]) -> None:

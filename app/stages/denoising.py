@@ -1,23 +1,17 @@
 """Denoising: noised copies of known objects, which the decoder learns to put right."""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from app import depths
 from app.panels import denoising as experiment
-from app.session import models, state
+from app.session import traces
 from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector
 from rtdetr_explained.illustrations import denoising
 
-view, trace = models.current()
-noised, targets = models.denoising_of(view, trace)
+view, trace = traces.current()
+noised, targets = traces.denoising_of(view, trace)
 groups = noised.meta["denoising"]["num_groups"]
-if view.group >= groups:
-    st.warning(f"There is no group {view.group} here, they go from 0 to {groups - 1}; this is group 0.")
-    view = replace(view, group=0)
-    state.put(replace(state.current(), group=0))
 
 
 def see() -> None:

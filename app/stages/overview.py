@@ -3,12 +3,12 @@
 import streamlit as st
 
 from app import depths
-from app.session import models
+from app.session import traces
 from app.session.choice import choice_of
 from app.widgets import controls, figures, inspector, tables
 from rtdetr_explained.illustrations import overview
 
-view, trace = models.current()
+view, trace = traces.current()
 
 
 def see() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.session import state
-from app.session.state import ViewState
+from app.session.view import SCALES, UNITS, ViewState
 from app.widgets import units
 from rtdetr_explained.tracing.trace import Trace
 
@@ -85,7 +85,7 @@ def scale(view: ViewState, default: str) -> str:
     shown = view.scale or default
     st.segmented_control(
         "Colours span",
-        list(state.SCALES),
+        list(SCALES),
         required=True,
         format_func={"map": "each map", "stage": "all maps"}.__getitem__,
         help="Each map in its own range shows its pattern; one range for all lets you compare their strength.",
@@ -96,11 +96,10 @@ def scale(view: ViewState, default: str) -> str:
 
 def group(view: ViewState, count: int) -> None:
     """One of the groups of denoising queries; each holds every object twice, as a positive and as a negative."""
-    st.number_input(
+    st.selectbox(
         f"Group (of {count})",
-        0,
-        count - 1,
-        step=1,
+        list(range(count)),
+        format_func=lambda i: str(i + 1),
         help="Every group holds each object twice: slightly noised (positive) and strongly noised (negative).",
         **state.bind("group", view.group),
     )
@@ -148,7 +147,7 @@ def unit(view: ViewState, where: str = "control") -> None:
     """Whether positions are in pixels of the photo or in 0..1; `where` tells several on a page apart."""
     st.segmented_control(
         "Positions in",
-        list(state.UNITS),
+        list(UNITS),
         required=True,
         format_func=units.TITLES.__getitem__,
         help="Pixels of the photo, or parts of its width and height, as the model computes them.",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.session import state
+from app.session import said, state
 from app.widgets.text import plain
 from rtdetr_explained.drawing import export as files
 from rtdetr_explained.drawing.colors import Theme
@@ -82,11 +82,8 @@ def _export(slug: str, picture: Picture) -> None:
 
 def _from_click(key: str, field: str) -> Callable[[], None]:
     def select() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        value = points[0].get("customdata") if points else None
-        if isinstance(value, list | tuple):
-            value = value[0] if value else None
-        if isinstance(value, int | float) and value >= 0:
-            state.change(**{field: int(value)})
+        value = said.picked_mark(key)
+        if value is not None:
+            state.change(**{field: value})
 
     return select

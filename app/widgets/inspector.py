@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.session import state
 from app.session.choice import choice_of
-from app.session.state import Selected
+from app.session.view import Selected
 from app.widgets import controls, units
 from app.widgets.text import plain
 from rtdetr_explained.drawing.colors import COMPARED, SELECTED

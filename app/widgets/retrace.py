@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.session import models
-from app.session.state import ViewState
+from app.session import traces
+from app.session.view import ViewState
 from rtdetr_explained.tracing.trace import Trace
 
 QUICK_FLOPS = 1e10
@@ -30,4 +30,4 @@ def obtain(view: ViewState, trace: Trace, sites: tuple[str, ...], label: str) ->
         )
         return trace
     with st.spinner("Tracing the image again …"):
-        return models.with_sites(view, trace, sites)
+        return traces.with_sites(view, trace, sites)

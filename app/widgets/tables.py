@@ -7,22 +7,13 @@ import re
 import pandas as pd
 import streamlit as st
 
-from app.session import state
-from app.session.state import Selected
+from app.session import said, state
+from app.session.view import Selected
 from app.widgets import units
 from app.widgets.text import plain
 from rtdetr_explained.tracing.trace import Trace
 
 ROW_PX = 32
-
-
-def picked(key: str, shown: list[int]) -> list[int] | None:
-    """The rows that were picked in a table; None where they are those it showed.
-
-    Streamlit also calls back for a table that is left before it is drawn.
-    """
-    rows = st.session_state[key]["selection"]["rows"]
-    return None if rows == shown else rows
 
 
 def show_detections(trace: Trace, view: Selected, slug: str) -> None:
@@ -39,14 +30,14 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
         "query": queries,
         "box": ["{}, {} – {}, {}".format(*_corners(d.box_px, view.unit, trace.image_size)) for d in found],
     }
-    selected = [queries.index(view.query)] if view.query in queries else []
+    selected = queries.index(view.query) if view.query in queries else None
     # The key holds the selection, so that a query selected elsewhere is also the row that is lit.
     key = f"detections_{slug}_{view.query}"
 
     def select() -> None:
-        rows = picked(key, selected)
-        if rows is not None:
-            state.change(query=queries[rows[0]] if rows and rows[0] < len(queries) else None)
+        row = said.picked_row(key, len(queries))
+        if row != selected:  # Streamlit also calls back for a table that is left before it is drawn
+            state.change(query=None if row is None else queries[row])
 
     st.dataframe(
         pd.DataFrame(rows),
@@ -56,7 +47,7 @@ def show_detections(trace: Trace, view: Selected, slug: str) -> None:
         key=key,
         on_select=select,
         selection_mode="single-row",
-        selection_default={"selection": {"rows": selected}},
+        selection_default={"selection": {"rows": [] if selected is None else [selected]}},
         alt=f"{len(found)} detections; selecting a row selects its query",
         column_config={
             "class": st.column_config.TextColumn("Class", width=76),

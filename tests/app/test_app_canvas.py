@@ -29,7 +29,7 @@ def view_of(at: AppTest) -> dict:
 
 
 def test_the_canvas_gets_the_selection_of_the_link(open_app: OpenApp):
-    at = open_app("deformable_attention", image="scene-3", query=7, compare=12, layer=1, head=3, point=40)
+    at = open_app("deformable_attention", image="scene-3", query=7, compare=12, layer=2, head=3, point=40)
     assert not at.exception
     view = view_of(at)["view"]
     assert view["pinned"] == 7

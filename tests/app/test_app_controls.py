@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from page_text import text_of
 
-from app.session import models
+from app.session import traces
+from app.session.view import ViewState, to_params
 from app.widgets import figures
 from rtdetr_explained.illustrations.stages import STAGES
 
@@ -31,14 +32,14 @@ def test_a_control_changes_the_view_the_url_and_the_figure(open_app, slug, field
     assert not at.exception
     assert not at.error
     assert getattr(at.session_state["view"], field) == value
-    assert at.query_params == {field: str(value)}
+    assert at.query_params == to_params(ViewState(**{field: value}))
     if field != "query" or slug not in ("backbone", "ccff", "denoising"):  # these are the same for every query
         assert chart(at) != before
 
 
 @pytest.mark.parametrize("slug", VALUES)
 def test_a_link_sets_the_controls(open_app, slug):
-    at = open_app(slug, **VALUES[slug])
+    at = open_app(slug, **to_params(ViewState(**VALUES[slug])))
     assert not at.warning
     for field, value in VALUES[slug].items():
         assert at.get_by_key(f"control_{field}").value == value
@@ -121,7 +122,7 @@ def test_the_markers_that_can_be_clicked_carry_their_query(open_app, monkeypatch
         figures.st, "plotly_chart", lambda figure, **options: seen.update(figure=figure) or show(figure, **options)
     )
     at = open_app(slug)
-    trace = models.trace_of(at.session_state["view"])
+    trace = traces.trace_of(at.session_state["view"])
     markers = seen["figure"].select_traces({"mode": "markers"})
     clickable = [trace for trace in markers if trace.customdata is not None]
     assert len(clickable) == names

@@ -6,7 +6,8 @@ import json
 import pytest
 from page_text import text_of
 
-from app.session import models
+from app.session import traces
+from rtdetr_explained.detector import Detector
 from rtdetr_explained.illustrations.deformable_attention import points
 from rtdetr_explained.tracing.choice import choose
 from rtdetr_explained.tracing.edits import SetSampling
@@ -37,7 +38,7 @@ def test_the_page_shows_the_heaviest_point_of_the_best_query(open_app):
     at = open_app(SLUG)
     assert not at.exception
     assert not at.error
-    trace = models.trace_of(at.session_state["view"])
+    trace = traces.trace_of(at.session_state["view"])
     query = int(trace.scores.argmax())
     chain = points.chain(choose(trace, query=query, layer=2))
     title = points.name_of(chain)
@@ -58,7 +59,7 @@ def test_the_page_shows_the_heaviest_point_of_the_best_query(open_app):
 
 def test_the_next_lighter_point_and_back(open_app):
     at = open_app(SLUG)
-    trace = models.trace_of(at.session_state["view"])
+    trace = traces.trace_of(at.session_state["view"])
     order = points.by_weight(choose(trace))
     before = charts(at)["figure_cells"]
     at.button(key="point_lighter").click().run()
@@ -72,16 +73,16 @@ def test_the_next_lighter_point_and_back(open_app):
 
 
 def test_the_lightest_point_has_no_lighter_one(open_app):
-    trace = models.trace_of(open_app(SLUG).session_state["view"])
+    trace = traces.trace_of(open_app(SLUG).session_state["view"])
     last = int(points.by_weight(choose(trace, query=5, layer=0))[-1])
-    at = open_app(SLUG, query=5, layer=0, point=last)
+    at = open_app(SLUG, query=5, layer=1, point=last)
     assert at.button(key="point_lighter").disabled
     assert not at.button(key="point_heavier").disabled
     assert f"{POINTS} of {POINTS} by weight" in words(at)
 
 
 def test_a_link_shows_one_head_one_level_and_a_compared_query(open_app):
-    at = open_app(SLUG, query=12, compare=30, layer=1, head=3, level=1, point=41, unit="image")
+    at = open_app(SLUG, query=12, compare=30, layer=2, head=3, level=1, point=41, unit="image")
     assert not at.exception
     assert not at.warning
     view = at.session_state["view"]
@@ -91,7 +92,7 @@ def test_a_link_shows_one_head_one_level_and_a_compared_query(open_app):
     assert "query 30 puts" in words(at)
     assert "head 3 on S4" in words(at)
     location = table(at, "Why it lies there").iloc[6]
-    trace = models.trace_of(view)
+    trace = traces.trace_of(view)
     chain = points.chain(choose(trace, query=12, layer=1, point=41))
     assert float(location["x"]) == pytest.approx(chain.location[0], abs=6e-5)
 
@@ -108,7 +109,7 @@ def test_a_bad_link_says_so_and_shows_what_fits(open_app):
 
 def test_the_badge_is_green_when_the_picture_is_the_computation(open_app):
     for layer in range(3):
-        at = open_app(SLUG, layer=layer)
+        at = open_app(SLUG, layer=layer + 1)
         assert ":green-badge" in text_of(at)
         assert "The picture is the computation" in words(at)
         assert f"The output of layer {layer + 1} was computed a second time" in words(at)
@@ -116,13 +117,13 @@ def test_the_badge_is_green_when_the_picture_is_the_computation(open_app):
 
 
 def test_the_badge_is_red_when_it_is_not(open_app, monkeypatch):
-    original = models.reading_of
+    original = traces.reading_of
 
     def wrong(*arguments) -> tuple[Reading, object]:
         reading, proof = original(*arguments)
         return reading, dataclasses.replace(proof, max_error=0.5)
 
-    monkeypatch.setattr(models, "reading_of", wrong)
+    monkeypatch.setattr(traces, "reading_of", wrong)
     at = open_app(SLUG)
     assert ":red-badge" in text_of(at)
     assert ":green-badge" not in text_of(at)
@@ -167,9 +168,9 @@ def test_heads_and_levels_are_taken_out_when_asked_for(open_app):
 
 
 def test_runs_are_not_repeated(open_app, monkeypatch):
-    at = open_app(SLUG, query=7, layer=0)
+    at = open_app(SLUG, query=7, layer=1)
     at.button(key="drop_parts").click().run()
-    monkeypatch.setattr(models, "_rerun", lambda *arguments: pytest.fail("was run before"))
+    monkeypatch.setattr(Detector, "rerun", lambda *arguments: pytest.fail("was run before"))
     at.number_input(key="control_query").set_value(8).run()
     assert not at.exception
     assert "one at a time" in words(at)
@@ -188,10 +189,10 @@ def test_a_click_in_the_spread_selects_a_query(open_app):
 def test_a_discrete_model_is_shown_as_it_reads(open_app, monkeypatch):
     at = open_app(SLUG)
     view = at.session_state["view"]
-    discrete = models.rerun_of(view, models.trace_of(view), (SetSampling("discrete"),))
-    models._shared_reading.clear()
-    models._shared_outcome.clear()
-    monkeypatch.setattr(models, "trace_of", lambda view: discrete)
+    discrete = traces.rerun_of(view, traces.trace_of(view), (SetSampling("discrete"),))
+    traces.reading_of.clear()
+    traces.outcome_of.clear()
+    monkeypatch.setattr(traces, "trace_of", lambda view: discrete)
     try:
         at = open_app(SLUG)
         assert not at.exception
@@ -199,8 +200,8 @@ def test_a_discrete_model_is_shown_as_it_reads(open_app, monkeypatch):
         assert ":green-badge" in text_of(at)
         assert "With bilinear reads in every layer" in words(at)
     finally:  # these were kept under the name of the bilinear trace
-        models._shared_reading.clear()
-        models._shared_outcome.clear()
+        traces.reading_of.clear()
+        traces.outcome_of.clear()
 
 
 def test_exports_and_tables_of_every_figure(open_app):

@@ -11,7 +11,7 @@ from page_text import text_of
 
 from app import depths
 from app.depths import code, formula, tensors
-from app.session.state import DEPTHS, ViewState
+from app.session.view import DEPTHS, ViewState
 from app.widgets import retrace as further
 from rtdetr_explained.illustrations import backbone
 from rtdetr_explained.illustrations.stages import STAGES
@@ -82,7 +82,7 @@ def test_a_bad_depth_in_a_link_is_noted(open_app):
 
 
 def test_formulas_follow_the_selection(open_app):
-    at = open_app("deformable_attention", depth="formula", query=12, layer=0, head=3, point=40)
+    at = open_app("deformable_attention", depth="formula", query=12, layer=1, head=3, point=40)
     text = text_of(at)
     assert "Where point 0 of head 3 on S4 lies" in text  # 40 = 3 heads of 12 points, and the first after 4 on S3
     assert "layers\\.0\\.cross\\_attn" in text
@@ -114,19 +114,19 @@ def test_a_tensor_is_chosen_and_seen(open_app):
     names = [row["Name"] for row in at.dataframe[-1].value.to_dict("records")]
     assert names[0] == "query_selection.memory"
     assert len(names) == 8
-    choice = at.selectbox(key="tensor_choice_query_selection")
-    assert choice.value == 1  # memory is not kept, so anchors come first
+    choice = at.selectbox(key="choice_query_selection_tensor")
+    assert choice.value == "query_selection.anchors"  # memory is not kept, so anchors come first
     assert "`query_selection.anchors`" in text_of(at)
     facts = at.table[0].value["value"].to_dict()
     assert facts["Axes"] == "token **1,701** × cxcywh **4**"
     assert facts["Type"] == "float32"
     assert facts["Min, mean, max"].startswith("−4.26")
     assert at.dataframe[0].value.columns.tolist() == ["cx", "cy", "w", "h"]
-    choice.select(names.index("query_selection.class_logits")).run()
+    choice.select_index(names.index("query_selection.class_logits")).run()
     assert not at.exception
     assert "`query_selection.class_logits`" in text_of(at)
     assert len(at.get("plotly_chart")) == 2  # histogram and heat map
-    choice = at.selectbox(key="tensor_choice_query_selection").select(0).run()
+    choice = at.selectbox(key="choice_query_selection_tensor").select_index(0).run()
     assert not at.exception
     assert "not kept in the usual trace" in text_of(at)
     assert len(at.get("plotly_chart")) == 2  # traced again
@@ -135,7 +135,7 @@ def test_a_tensor_is_chosen_and_seen(open_app):
 def test_the_tensor_is_in_the_link_and_follows_through_the_layers(open_app):
     at = open_app("decoder", depth="tensors")
     names = at.dataframe[-1].value["Name"].tolist()
-    at.selectbox(key="tensor_choice_decoder").select(names.index("decoder.layers.2.self_attn.weights")).run()
+    at.selectbox(key="choice_decoder_tensor").select_index(names.index("decoder.layers.2.self_attn.weights")).run()
     assert at.query_params["tensor"] == "self_attn.weights"
     at.segmented_control(key="control_layer").select(1).run()
     assert "`decoder.layers.1.self_attn.weights`" in text_of(at)
@@ -152,7 +152,7 @@ def test_the_tensor_is_in_the_link_and_follows_through_the_layers(open_app):
 
 
 def test_the_layer_in_view_is_the_one_whose_tensors_are_listed(open_app):
-    at = open_app("decoder", depth="tensors", layer=0)
+    at = open_app("decoder", depth="tensors", layer=1)
     assert "decoder.layers.0.boxes" in at.dataframe[-1].value["Name"].tolist()
     at.segmented_control(key="control_layer").select(1).run()
     names = at.dataframe[-1].value["Name"].tolist()
@@ -164,7 +164,7 @@ def test_a_slice_starts_at_the_selected_query(open_app):
     at = open_app("deformable_attention", depth="tensors", query=7, head=2)
     names = at.dataframe[-1].value["Name"].tolist()
     place = next(i for i, name in enumerate(names) if name.endswith("sampling_locations"))
-    at.selectbox(key="tensor_choice_deformable_attention").select(place).run()
+    at.selectbox(key="choice_deformable_attention_tensor").select_index(place).run()
     assert not at.exception
     name = names[place]
     assert at.number_input(key=f"slice_{name}_query_7").value == 7
@@ -181,7 +181,7 @@ def test_a_large_network_asks_before_it_runs_again(open_app, monkeypatch):
     assert not at.exception
     assert "not kept" not in text_of(at)
     at = open_app("ccff", image="scene-2-crowded", depth="tensors")
-    at.selectbox(key="tensor_choice_ccff").select(0).run()
+    at.selectbox(key="choice_ccff_tensor").select_index(0).run()
     assert "Trace again with this tensor" in [button.label for button in at.button]
 
 

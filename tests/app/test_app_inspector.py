@@ -4,8 +4,8 @@ import pytest
 from page_text import text_of
 
 from app.components import keys as keyboard
-from app.session import images, models
-from app.session.state import ViewState
+from app.session import images, traces
+from app.session.view import ViewState
 from rtdetr_explained.illustrations.stages import STAGES
 
 
@@ -14,7 +14,7 @@ def test_the_compared_query_stands_beside_the_selected_one(open_app):
     assert not at.exception
     who, way = (table.value for table in at.table[-2:])
     assert list(who.columns) == ["Query", "● 10", "◆ 0"]
-    trace = models.trace_of(ViewState())
+    trace = traces.trace_of(ViewState())
     for column, query in (("● 10", 10), ("◆ 0", 0)):
         assert f"{trace.scores[query]:.2f}" in who[column][1]
         assert trace.class_names[trace.labels[query]] in who[column][0]

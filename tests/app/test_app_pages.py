@@ -3,7 +3,7 @@
 import pytest
 from page_text import text_of
 
-from app.session import state
+from app.session.view import ViewState
 from rtdetr_explained.illustrations.stages import STAGES
 
 
@@ -55,11 +55,11 @@ def test_the_selected_query_follows_from_page_to_page(open_app):
 
 
 def test_a_link_gives_the_same_view(open_app):
-    at = open_app("deformable_attention", query=12, layer=1, head=3, cell=4, threshold=0.25, image="scene-3-few")
+    at = open_app("deformable_attention", query=12, layer=2, head=3, cell=4, threshold=0.25, image="scene-3-few")
     assert not at.exception
     assert not at.warning
     view = at.session_state["view"]
-    assert view == state.ViewState(image="scene-3-few", query=12, layer=1, head=3, cell=4, threshold=0.25)
+    assert view == ViewState(image="scene-3-few", query=12, layer=1, head=3, cell=4, threshold=0.25)
     assert at.number_input(key="control_query").value == 12
 
 
@@ -80,8 +80,11 @@ def test_a_link_keeps_every_field_on_every_page(open_app):
         "queries": "50",
         "selection": "one2many",
         "place": "0.1234,0.5",
-        "group": "1",
+        "group": "2",
         "seed": "7",
+        "heat": "1",
+        "weight": "0.1",
+        "zoom": "2.5,0.25,0.6",
     }
     for slug in STAGES:
         at = open_app(slug, **params)
@@ -109,7 +112,7 @@ def test_bad_values_in_a_link_are_noted_and_left_out(open_app):
     for word in ("query 100", "layer", "image"):
         assert word in at.warning[0].value.replace("\\", "")
     assert "<b>" not in at.warning[0].value
-    assert at.session_state["view"] == state.ViewState()
+    assert at.session_state["view"] == ViewState()
     assert at.query_params == {}
     at.slider(key="control_threshold").set_value(0.3).run()
     assert not at.warning
@@ -119,7 +122,7 @@ def test_a_link_to_an_upload_asks_for_the_file(open_app):
     at = open_app("aifi", image="upload-0123456789ab")
     assert not at.exception
     assert "Upload the same file" in at.warning[0].value.replace("\\", "")
-    assert at.session_state["view"].image == state.ViewState().image
+    assert at.session_state["view"].image == ViewState().image
 
 
 def test_the_address_changes_the_view_when_it_changes_from_outside(open_app):

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from page_text import text_of
 
-from app.components import score_maps
 from app.components.score_maps import payload as query_selection_payload
-from app.panels.query_selection import most_queries
-from app.session import models
-from app.session.state import ViewState
+from app.session import traces
+from app.session.view import ViewState
 from rtdetr_explained.illustrations.query_selection.place import answer, place_report
 from rtdetr_explained.tracing.choice import choose
 
@@ -64,7 +62,7 @@ def test_without_a_place_the_page_says_how_to_ask(open_app, sent):
 def test_a_link_to_a_place_is_answered(open_app, sent):
     at = open_app(SLUG, place="0.5,0.5")
     assert not at.exception
-    trace = models.trace_of(at.session_state["view"])
+    trace = traces.trace_of(at.session_state["view"])
     report = place_report(choose(trace), *EMPTY)
     assert not report.queries
     assert answer(report) in said(at)
@@ -76,7 +74,7 @@ def test_a_link_to_a_place_is_answered(open_app, sent):
 
 def test_a_place_with_a_query_names_it_and_can_be_cleared(open_app):
     at = open_app(SLUG)
-    trace = models.trace_of(at.session_state["view"])
+    trace = traces.trace_of(at.session_state["view"])
     origin = trace.query(5)
     h, w = trace.map_sizes[origin.level]
     x, y = (origin.col + 0.5) / w, (origin.row + 0.5) / h
@@ -164,17 +162,18 @@ def test_more_queries_than_can_be_run_are_left_out_with_a_sentence(open_app, que
     at = open_app(SLUG, queries=queries)
     assert not at.exception
     assert f"The link asks for {queries:,} queries" in at.warning[0].value
-    assert "with 1 to 200" in at.warning[0].value
+    assert "can be 1 to 200" in at.warning[0].value
     assert at.slider(key="control_queries").value == 100
     assert at.query_params == {}
 
 
 def test_never_more_queries_than_cells(open_app):
     at = open_app(SLUG)
-    trace = models.trace_of(at.session_state["view"])
-    assert most_queries(trace) == 200
+    view = at.session_state["view"]
+    trace = traces.trace_of(view)
+    assert traces.offered(view, trace).most_queries == 200
     few = replace(trace, values=trace.values | {"decoder.logits": np.zeros((900, 12), np.float32)})
-    assert most_queries(few) == 1701
+    assert traces.offered(view, few).most_queries == 1701
 
 
 def test_a_level_is_shown_alone(open_app, sent):
@@ -202,27 +201,6 @@ def test_the_maps_as_a_table_tell_what_became_of_every_marked_cell(open_app):
     assert list(marks["became"][:2]) == ["query 0", "query 1"]
     assert marks["became"].str.startswith("near miss").sum() == 25
     assert (marks["re-run"] == "gained").sum() == 10
-
-
-def test_what_the_browser_sends_is_checked(monkeypatch):
-    changes = []
-    monkeypatch.setattr(score_maps.state, "change", lambda **fields: changes.append(fields))
-    score_maps.asked({"x": 0.123456, "y": 1, "query": 7}, 100)
-    score_maps.asked({"x": 0.5, "y": 0.25, "query": None}, 100)
-    score_maps.asked({"x": 0.5, "y": 0.25, "query": 100}, 100)
-    assert changes == [{"place": (0.1235, 1.0), "query": 7}, {"place": (0.5, 0.25)}, {"place": (0.5, 0.25)}]
-    for nonsense in (
-        None,
-        3,
-        "x",
-        {},
-        {"x": 2, "y": 0},
-        {"x": "0.5", "y": 0},
-        {"x": float("nan"), "y": 0.5},
-        {"y": 0.1},
-    ):
-        score_maps.asked(nonsense, 100)
-    assert len(changes) == 3
 
 
 def test_a_new_image_lets_go_of_place_and_rerun(open_app):

@@ -16,7 +16,7 @@ from page_text import text_of
 from PIL import Image
 from turned_photos import save_turned
 
-from app.session import images, models
+from app.session import images, weights
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.weights import zoo
@@ -107,7 +107,7 @@ def test_an_uploaded_photo_is_traced(open_app, photo, slug):
 
 def test_a_link_to_an_upload_asks_for_it_and_then_shows_all_of_its_view(open_app, photo):
     name = f"upload-{hashlib.sha256(photo).hexdigest()[:12]}"
-    at = open_app("ccff", image=name, query=7, layer=1, threshold=0.25, place="0.5,0.25")
+    at = open_app("ccff", image=name, query=7, layer=2, threshold=0.25, place="0.5,0.25")
     assert "Upload the same file" in at.warning[0].value
     assert at.get_by_key("source").value == "Upload"
     shown = at.session_state["view"]
@@ -119,7 +119,7 @@ def test_a_link_to_an_upload_asks_for_it_and_then_shows_all_of_its_view(open_app
     at.file_uploader[0].upload("holiday.jpg", photo).run()
     assert not at.exception
     assert not [note for note in at.warning if "link" in note.value]
-    wanted = {"image": name, "query": "7", "layer": "1", "threshold": "0.25", "place": "0.5,0.25"}
+    wanted = {"image": name, "query": "7", "layer": "2", "threshold": "0.25", "place": "0.5,0.25"}
     assert at.query_params == wanted
 
 
@@ -252,10 +252,10 @@ def test_without_the_owners_word_no_visitor_opens_a_file(monkeypatch, value, add
         monkeypatch.delenv("RTDETR_EXPLAINED_OPEN_FILES", raising=False)
     else:
         monkeypatch.setenv("RTDETR_EXPLAINED_OPEN_FILES", value)
-    monkeypatch.setattr(models.st, "context", SimpleNamespace(ip_address=address))
-    assert not models.may_open_files()
+    monkeypatch.setattr(weights.st, "context", SimpleNamespace(ip_address=address))
+    assert not weights.may_open_files()
     with pytest.raises(InputError, match="cannot be opened here"):
-        models.use_weights(str(zoo.EMBEDDED / "nano.safetensors"))
+        weights.open_file(str(zoo.EMBEDDED / "nano.safetensors"))
 
 
 def test_the_page_says_that_no_files_can_be_named(open_app):
@@ -273,8 +273,9 @@ def test_own_weights_by_path(open_app, tmp_path):
     at.text_input(key="weights_file").set_value(str(path)).run()
     assert not at.exception
     assert not at.error
-    assert at.session_state["view"].model == "file"
-    assert at.query_params == {"image": "scene-3-few", "model": "file"}
+    name = at.session_state["view"].model
+    assert weights.is_own(name)
+    assert at.query_params == {"image": "scene-3-few", "model": name}
     assert str(tmp_path) not in str(at.query_params)
 
 
@@ -297,7 +298,7 @@ def test_a_bad_weights_file_is_refused_and_the_model_kept(open_app, tmp_path, co
 
 
 def test_a_link_to_somebodys_weights_is_noted(open_app):
-    at = open_app("overview", model="file")
+    at = open_app("overview", model="file-0123456789ab")
     assert not at.exception
     assert "weights file" in at.warning[0].value
     assert at.session_state["view"].model == "nano"

@@ -23,8 +23,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from app import shell
-from app.session import models
-from app.session.state import ViewState
+from app.session import traces
+from app.session.view import ViewState
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,8 +123,8 @@ def run_script(page: ClientConnection) -> list[str]:
 
 def test_what_is_prepared_is_what_the_first_visitor_sees():
     shell.prepare()
-    ready = models.trace_of(ViewState())
-    assert ready is models.trace_of(ViewState())
+    ready = traces.trace_of(ViewState())
+    assert ready is traces.trace_of(ViewState())
     assert ready.meta["model"] == "nano"
 
 

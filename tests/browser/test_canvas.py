@@ -17,10 +17,10 @@ def test_hovering_shows_a_query_and_then_a_point_in_numbers(open_canvas: Callabl
     canvas.hover(far)
     assert canvas.state["query"] == far
     expect(canvas.page.locator(".facts.queries")).to_contain_text(f"Query {far}")
-    frames, received = canvas.state["frames"], canvas.received
-
     canvas.page.mouse.move(5, 5)
     canvas.press("f")
+    frames, received = canvas.state["frames"], canvas.received
+
     canvas.hover(BEST, 77)
     focus = canvas.state["focus"]
     assert canvas.state["frames"] > frames
@@ -94,7 +94,7 @@ def test_head_level_and_weight_filter_what_is_drawn(open_canvas: Callable[..., C
     slider.fill("0.5")
     canvas.settle()
     assert canvas.state["drawn"] < some
-    canvas.expect_params(query=BEST)
+    canvas.expect_params(query=BEST, weight=0.5)
 
 
 def test_layers_are_scrubbed_and_played_in_the_browser(open_canvas: Callable[..., Canvas]):
@@ -102,7 +102,7 @@ def test_layers_are_scrubbed_and_played_in_the_browser(open_canvas: Callable[...
     before = canvas.place(BEST)
     canvas.choose("Layer", "1")
     assert canvas.state["layer"] == 0
-    canvas.expect_params(query=BEST, layer=0)
+    canvas.expect_params(query=BEST, layer=1)
     assert canvas.place(BEST) != before
     layers = canvas.page.get_by_role("group", name="Layer", exact=True)
     layers.evaluate(
@@ -122,7 +122,7 @@ def test_layers_are_scrubbed_and_played_in_the_browser(open_canvas: Callable[...
     canvas.settle()
     assert not canvas.state["playing"]
     layer = canvas.state["layer"]
-    canvas.expect_params(query=BEST, **({} if layer == 2 else {"layer": layer}))  # the last is where none is chosen
+    canvas.expect_params(query=BEST, **({} if layer == 2 else {"layer": layer + 1}))  # the last is where none is chosen
 
 
 def test_shapes_tell_levels_or_heads(open_canvas: Callable[..., Canvas]):
@@ -247,7 +247,7 @@ def test_heat_map_and_all_points(open_canvas: Callable[..., Canvas]):
 
 
 def test_a_link_shows_the_same_again(open_canvas: Callable[..., Canvas]):
-    canvas = open_canvas("query=7&compare=12&layer=1&head=3&level=2&point=40&unit=image")
+    canvas = open_canvas("query=7&compare=12&layer=2&head=3&level=2&point=40&unit=image")
     state = canvas.state
     shown = {name: state[name] for name in ("pinned", "compare", "layer", "head", "level", "point", "unit")}
     assert shown == {"pinned": 7, "compare": 12, "layer": 1, "head": 3, "level": 2, "point": 40, "unit": "image"}

@@ -95,7 +95,7 @@ def alone_at(boxes: np.ndarray, size: tuple[int, int], than: int) -> int:
 
 
 def test_play_moves_the_box_through_the_layers_without_the_server(open_decoder, boxes):
-    app = open_decoder("query=10&layer=0")
+    app = open_decoder("query=10&layer=1")
     sent = []
     app.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     app.page.reload()
@@ -116,7 +116,7 @@ def test_play_moves_the_box_through_the_layers_without_the_server(open_decoder, 
     assert seen == sorted(seen)
     np.testing.assert_allclose(drawn_box(app), boxes[3, 10], atol=1e-3)
     assert "4 other queries end on this object" in str(app.page.locator(".words").text_content())
-    app.page.wait_for_function("location.search.includes('layer=2')")  # the layer it rests on is the page's
+    app.page.wait_for_function("location.search.includes('layer=3')")  # the layer it rests on is the page's
     app.settle()
 
 
@@ -126,7 +126,7 @@ def test_scrubbing_shows_each_computed_box_and_the_layer_follows(open_decoder, b
     scrub.focus()
     for step in (2, 1):
         app.page.keyboard.press("ArrowLeft")
-        app.page.wait_for_function(f"location.search.includes('layer={step - 1}')")
+        app.page.wait_for_function(f"location.search.includes('layer={step}')")
         app.settle()
         rest(app, step)
         np.testing.assert_allclose(drawn_box(app), boxes[step, 10], atol=1e-3)
@@ -134,7 +134,7 @@ def test_scrubbing_shows_each_computed_box_and_the_layer_follows(open_decoder, b
     rest(app, 0)
     np.testing.assert_allclose(drawn_box(app), boxes[0, 10], atol=1e-3)
     assert "/decoder" in app.page.url  # the page's own shortcut on this key stayed out of it
-    assert "layer=0" in app.page.url
+    assert "layer=1" in app.page.url
     assert "the boxes that query selection proposes" in str(app.page.locator(".words").text_content())
 
 
@@ -147,7 +147,7 @@ def test_the_layer_chosen_on_the_page_moves_the_figure(open_decoder, boxes):
 
 
 def test_links_join_the_query_to_those_it_attends_to_most(open_decoder, trace, boxes):
-    app = open_decoder("query=10&layer=1&head=2")
+    app = open_decoder("query=10&layer=2&head=2")
     weights = trace["decoder.layers.1.self_attn.weights"].array[2, 10].astype(float)
     weights[10] = -1
     lines = app.page.locator(".photo .attention line")

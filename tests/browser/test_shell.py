@@ -11,7 +11,7 @@ from rtdetr_explained.illustrations.stages import STAGES
 
 LINK = (
     "image=scene-3-few&query=12&compare=13&layer=1&head=3&level=2&point=40&cell=4&channel=5&scale=stage&unit=image"
-    "&tensor=self_attn.weights&threshold=0.25&queries=50&selection=one2many&place=0.1234%2C0.5&group=1&seed=7"
+    "&tensor=self_attn.weights&threshold=0.25&queries=50&selection=one2many&place=0.1234%2C0.5&group=2&seed=7"
 )
 TITLES = [stage.title for stage in STAGES.values()]
 
@@ -55,12 +55,12 @@ def test_the_last_of_hasty_keys_counts(open_browser):
     app.wait_for_stage("Decoder")
     app.page.keyboard.press("ArrowDown")
     app.page.keyboard.press("ArrowDown")
-    app.page.wait_for_function("location.search.includes('layer=0')")
+    app.page.wait_for_function("location.search.includes('layer=1')")
     for key in ("ArrowUp", "ArrowUp", "ArrowDown"):
         app.page.keyboard.press(key)
-    app.page.wait_for_function("location.search.includes('layer=1')")
+    app.page.wait_for_function("location.search.includes('layer=2')")
     app.page.wait_for_timeout(1000)
-    assert fields(app.page.url) == [("layer", "1")]
+    assert fields(app.page.url) == [("layer", "2")]
 
 
 def test_up_and_down_change_the_layer_where_there_is_one(open_browser):
@@ -70,11 +70,11 @@ def test_up_and_down_change_the_layer_where_there_is_one(open_browser):
     app.wait_for_stage("Decoder")
     assert "layer=" not in app.page.url
     app.page.keyboard.press("ArrowDown")
-    app.page.wait_for_function("location.search.includes('layer=1')")
+    app.page.wait_for_function("location.search.includes('layer=2')")
     app.page.keyboard.press("ArrowDown")
-    app.page.wait_for_function("location.search.includes('layer=0')")
-    app.page.keyboard.press("ArrowUp")
     app.page.wait_for_function("location.search.includes('layer=1')")
+    app.page.keyboard.press("ArrowUp")
+    app.page.wait_for_function("location.search.includes('layer=2')")
 
 
 def test_escape_lets_go_of_the_last_choice_first(open_browser):

@@ -74,12 +74,16 @@ class Canvas:
         self.page.get_by_role("group", name=group, exact=True).get_by_role("button", name=name, exact=True).click()
         self.settle()
 
-    def expect_params(self, **params: int) -> None:
-        """Wait until these, and no others, are the query parameters of the address."""
+    def expect_params(self, **params: object) -> None:
+        """Wait until these, and no others, are the query parameters of the address; zoom aside, unless it is asked."""
         wanted = {name: str(value) for name, value in params.items()}
         try:
             self.page.wait_for_function(
-                "wanted => JSON.stringify([...new URLSearchParams(location.search)].sort()) === JSON.stringify(wanted)",
+                """wanted => {
+                  const asked = ([name]) => name !== "zoom" || wanted.some(([other]) => other === name)
+                  const there = [...new URLSearchParams(location.search)].filter(asked).sort()
+                  return JSON.stringify(there) === JSON.stringify(wanted)
+                }""",
                 arg=sorted(wanted.items()),
                 timeout=10_000,
             )

@@ -13,12 +13,17 @@ from typing import Any
 
 from app.components import bundle
 from app.session import state
-from app.session.state import ViewState
+from app.session.view import ViewState
 from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.tracing.trace import Trace
 
 KEY = "keyboard"
-STAGES_WITH_LAYERS = ("decoder", "deformable_attention", "denoising")
+WITH_LAYERS = {
+    "overview": ("tensors",),
+    "decoder": ("see", "tensors", "formula"),
+    "deformable_attention": ("see", "tensors", "formula"),
+}
+"""The stages that show a decoder layer, with the depths at which they do."""
 RELEASED_IN_TURN = (("compare",), ("place", "point", "cell"), ("query",))
 
 _keys = bundle.mount("rtdetr_keyboard", Path(__file__).parent / "keys.js")
@@ -27,7 +32,7 @@ _keys = bundle.mount("rtdetr_keyboard", Path(__file__).parent / "keys.js")
 def show(slug: str, trace: Trace, go: Callable[[str], None]) -> None:
     """Listen to the keys, and draw the button that lists them. `go` is called with the slug a key leads to."""
     view = state.current()
-    layers = trace.num_layers if slug in STAGES_WITH_LAYERS else 0
+    layers = trace.num_layers if view.depth in WITH_LAYERS.get(slug, ()) else 0
     # A trigger for each goal: its value could not be read if the page is changed meanwhile.
     on_goal: dict[str, Any] = {f"on_{to}_change": partial(go, to) for to in STAGES}
     on_goal |= {f"on_layer_{layer}_change": partial(state.change, layer=layer) for layer in range(layers)}

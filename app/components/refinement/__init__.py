@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import streamlit as st
-
 from app.components import bundle
 from app.components.refinement import payload
-from app.session import state
+from app.session import said, state
 from rtdetr_explained.tracing.choice import Choice
 
 KEY = "refinement"
@@ -23,22 +21,10 @@ _mount = bundle.mount("rtdetr_explained_refinement", Path(__file__).parent / "re
 
 def show(choice: Choice) -> None:
     """The figure with its controls; clicks and the layer it rests on change the view."""
-    _mount(key=KEY, data=payload.pack(choice), on_pick_change=_picked)
+    _mount(key=KEY, data=payload.pack(choice), on_pick_change=picked)
 
 
-def _picked() -> None:
-    pick(st.session_state[KEY]["pick"])
-
-
-def pick(choice: object) -> None:
-    """Take over what was chosen in the browser, {"query" | "compare" | "layer": number}; None ends a comparison."""
-    fields = choice if isinstance(choice, dict) else {}
-    wanted = {name: value for name, value in fields.items() if name in FIELDS and _usable(name, value)}
-    if wanted:
-        state.change(**wanted)
-
-
-def _usable(name: str, value: object) -> bool:
-    if value is None:
-        return name == "compare"
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def picked() -> None:
+    """Take over what was chosen in the browser: a query, a layer, or a query to compare with, None for none."""
+    choice = {name: value for name, value in said.message(KEY, "pick").items() if name in FIELDS}
+    state.change(**{name: value for name, value in choice.items() if value is not None or name == "compare"})

@@ -14,13 +14,20 @@ import streamlit as st
 from app.components import bundle
 from app.components.payload import read_header
 from app.components.sampling_canvas import payload as sampling_payload
-from app.session import models, state
-from app.session.state import Selected
+from app.session import said, state
+from app.session.view import Selected
 from rtdetr_explained.tracing.trace import Trace
 
 HERE = Path(__file__).parent
-FIELDS = ("query", "compare", "layer", "head", "level", "point")
-"""What the canvas selects; the names are those of the view state."""
+FIELDS = {
+    "query": "pinned",
+    "all_queries": "all",
+    "shape": "shapes",
+    "weight": "minWeight",
+    "grid": "ghost",
+    **{name: name for name in ("compare", "layer", "head", "level", "point", "heat", "zoom")},
+}
+"""What is chosen in the canvas: fields of the view state, with their names there."""
 
 _PACKED: WeakKeyDictionary[Trace, bytes] = WeakKeyDictionary()  # a payload lives as long as the trace it was made of
 
@@ -32,22 +39,20 @@ _view = bundle.mount("rtdetr_sampling_view", HERE / "view.js")
 def show(view: Selected, trace: Trace, *, key: str = "sampling_canvas", height: int = 540) -> None:
     """Draw the canvas of a trace, its stage at most `height` pixels high.
 
-    What is pinned, compared or chosen there is written to the view state. What the pointer does between, and zoom and
-    least weight, stay in the browser and are not touched by a run of the script.
+    What is pinned, compared or chosen there is written to the view state, and so is the part of the photo that is seen.
+    What the pointer does between stays in the browser.
     """
     payload = _payload(trace)
-    limits = models.limits(trace)
     known: dict[str, Any] = {
-        "pinned": _fits(state.current().query, limits.query),
-        "layer": min(view.layer, trace.num_layers - 1),
-        **{name: _fits(getattr(view, name), getattr(limits, name)) for name in ("compare", "head", "level", "point")},
+        **{there: getattr(view, here) for here, there in FIELDS.items()},
+        "pinned": state.current().query,
         "threshold": view.threshold,
         "unit": view.unit,
         "height": height,
         "seq": st.session_state.get(_seq(key), 0),
     }
     with st.container(gap=None):
-        _canvas(key=key, data=payload, on_select_change=lambda: _selected(key, trace), height="content")
+        _canvas(key=key, data=payload, on_select_change=lambda: _selected(key), height="content")
         _view(key=f"{key}_view", data={"id": read_header(payload)["id"], "view": known}, height="content")
 
 
@@ -58,16 +63,12 @@ def _payload(trace: Trace) -> bytes:
     return packed
 
 
-def _selected(key: str, trace: Trace) -> None:
-    """Write what the canvas says to the view state; it comes from a browser, so it is checked."""
-    said = st.session_state[key]["select"]
-    limits = models.limits(trace)
-    state.change(**{name: _fits(said.get(name), getattr(limits, name)) for name in FIELDS})
-    st.session_state[_seq(key)] = _fits(said.get("seq"), 2**31) or 0
-
-
-def _fits(value: Any, count: int) -> int | None:
-    return value if isinstance(value, int) and 0 <= value < count else None
+def _selected(key: str) -> None:
+    """Write what the canvas says to the view state."""
+    message = said.message(key, "select")
+    state.change(**{here: message[there] for here, there in FIELDS.items() if there in message})
+    if type(message.get("seq")) is int:
+        st.session_state[_seq(key)] = message["seq"]
 
 
 def _seq(key: str) -> str:

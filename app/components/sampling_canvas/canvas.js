@@ -3,7 +3,6 @@
 import { drawBackdrop, drawPhoto } from "./backdrop.js"
 import { buildControls, startPlaying } from "./controls.js"
 import { Camera, nearestPoint, nearestQuery, nextQuery } from "./geometry.js"
-import { keep, recall } from "./kept.js"
 import { HELP, listenToKeys } from "./keyboard.js"
 import { number } from "../dom.js"
 import { unpack } from "../payload.js"
@@ -23,7 +22,7 @@ const SEND_DELAY_MS = 150 // a run of key presses is told as one change
 const GLIDE_MS = 350
 const LEAST_HEIGHT = 240
 const WIDE = 1.3 // times as wide as high: then the readout goes under the photo, or there would be a gap
-const TOLD = ["layer", "head", "level"] // by controls; what is picked is always told
+const TOLD = "pinned compare point head level heat all shapes minWeight ghost".split(" ") // with layer and zoom
 const VIEW_EVENT = "rtdetr-sampling-view"
 
 class SamplingCanvas extends Selection {
@@ -58,7 +57,6 @@ class SamplingCanvas extends Selection {
   }
 
   close() {
-    keep(this)
     document.removeEventListener(VIEW_EVENT, this.onView)
     this.observer.disconnect()
     this.stopPlaying?.()
@@ -87,12 +85,10 @@ class SamplingCanvas extends Selection {
 
   takeTrace(trace) {
     const { state, camera } = this
-    const first = this.trace === null
     const samePhoto = this.trace?.width === trace.width && this.trace?.height === trace.height
     this.trace = trace
     ;[camera.imageWidth, camera.imageHeight] = [trace.width, trace.height]
     if (!samePhoto) camera.reset()
-    if (first) recall(this)
     this.root.toggleAttribute("data-wide", trace.width / trace.height > WIDE)
     this.stage.toggleAttribute("data-zoomed", camera.zoom > 1)
     const best = trace.scores.indexOf(trace.scores.reduce((a, b) => Math.max(a, b)))
@@ -111,10 +107,11 @@ class SamplingCanvas extends Selection {
     const view = window.rtdetrSamplingViews?.[this.trace?.id]
     if (!view || view.seq < this.sent || this.sending) return
     this.sent = this.heard = view.seq
-    const { seq, height, ...fields } = view
+    const { seq, height, zoom, ...fields } = view
     if (this.playing) delete fields.layer
     this.height = height
     this.set(fields)
+    if (this.camera.goTo(zoom)) this.moved(false)
   }
 
   // Tells Python soon what is selected. All fields go at once, so that no message depends on an earlier one.
@@ -122,10 +119,11 @@ class SamplingCanvas extends Selection {
     clearTimeout(this.sending)
     this.sending = setTimeout(() => {
       this.sending = null
-      const { pinned, compare, point, head, level, layer } = this.state
+      const fields = Object.fromEntries(TOLD.map((name) => [name, this.state[name]]))
+      const { layer } = this.state
       const open = layer === this.trace.layers - 1 ? null : layer // the last layer is where nothing else is chosen
       this.sent++
-      this.component.setTriggerValue("select", { seq: this.sent, query: pinned, compare, point, head, level, layer: open })
+      this.component.setTriggerValue("select", { seq: this.sent, ...fields, layer: open, zoom: this.camera.place })
     }, SEND_DELAY_MS)
     this.part(".live").textContent = this.sentence()
     return true
@@ -148,11 +146,11 @@ class SamplingCanvas extends Selection {
     this.writeTwin()
   }
 
-  // What a control says; Python knows of some fields only.
+  // What a control says.
   choose(changes) {
     if ("layer" in changes) this.play(false)
     this.set(changes)
-    if (Object.keys(changes).some((name) => TOLD.includes(name))) this.send()
+    this.send()
   }
 
   get playing() {
@@ -283,10 +281,10 @@ class SamplingCanvas extends Selection {
     return this.moved()
   }
 
-  moved() {
+  moved(tell = true) {
     this.stage.toggleAttribute("data-zoomed", this.camera.zoom > 1)
     this.invalidate("photo", "backdrop", "marks")
-    return true
+    return tell ? this.send() : true
   }
 
   // --- drawing: at most once a frame, and only what changed ---------------------------------------------------------------

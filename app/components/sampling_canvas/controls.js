@@ -61,7 +61,7 @@ function layers(canvas) {
 function leastWeight(canvas) {
   const slider = element("input", { type: "range", min: 0, max: 0.5, step: 0.01, "aria-label": "Least weight" })
   const value = element("output", {})
-  slider.addEventListener("input", () => canvas.set({ minWeight: Number(slider.value) }))
+  slider.addEventListener("input", () => canvas.choose({ minWeight: Number(slider.value) }))
   const group = element("label", { class: "group" }, element("span", { class: "title" }, "Weight ≥"), slider, value)
   const refresh = () => {
     slider.value = canvas.state.minWeight
@@ -72,7 +72,7 @@ function leastWeight(canvas) {
 
 function untrained(canvas) {
   const box = element("input", { type: "checkbox" })
-  box.addEventListener("change", () => canvas.set({ ghost: box.checked }))
+  box.addEventListener("change", () => canvas.choose({ ghost: box.checked }))
   const group = element("label", { class: "group" }, box, "untrained grid")
   const refresh = () => {
     box.checked = canvas.state.ghost

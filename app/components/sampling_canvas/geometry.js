@@ -53,6 +53,20 @@ export class Camera {
     this.y = (y0 + y1) / 2
   }
 
+  // The part of the image that is seen, as links have it: null for all of it.
+  get place() {
+    const inside = (value) => Math.min(Math.max(value, 0), 1)
+    return this.zoom > 1 ? [this.zoom, inside(this.x), inside(this.y)] : null
+  }
+
+  // Shows that part; links are rounded, and what is as good as seen is left alone. Returns whether it moved.
+  goTo(place) {
+    const [zoom, x, y] = place ?? [1, 0.5, 0.5]
+    if (Math.abs(zoom - this.zoom) < 0.001 && Math.abs(x - this.x) < 1e-4 && Math.abs(y - this.y) < 1e-4) return false
+    Object.assign(this, { zoom, x, y })
+    return true
+  }
+
   reset() {
     this.zoom = 1
     this.x = this.y = 0.5

@@ -9,9 +9,9 @@ const HEAD_MARKERS = ["circle", "square", "diamond", "triangle"]
 export class Selection {
   // Queries and heads count from 0, layers too. `point` counts the points of a query; `hoverPoint` those of the trace.
   state = {
-    pinned: null, compare: null, point: null, layer: 0, head: null, level: null, // known to Python, too
+    pinned: null, compare: null, point: null, layer: 0, head: null, level: null, // known to Python, as is the next line
+    minWeight: 0, heat: false, all: false, ghost: true, shapes: "level",
     threshold: 0.5, unit: "px", resting: 0, hover: null, hoverPoint: null,
-    minWeight: 0, heat: false, all: false, ghost: true, shapes: "level", // kept by kept.js
   } // prettier-ignore
   trace = null
   glide = null // while boxes and points move from their places in another layer: { from, start, part }
