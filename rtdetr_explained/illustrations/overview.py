@@ -96,8 +96,7 @@ def view(choice: Choice) -> OverviewView:
     """What the network found above the threshold, with the selected query."""
     trace = choice.trace
     order = np.argsort(-trace.scores, kind="stable")
-    times: dict[str, float | None] = {**trace.times_ms, "overview": sum(trace.times_ms.values())}
-    times["decoder"] = trace.times_ms["decoder"] + trace.times_ms["deformable_attention"]
+    times = times_ms(trace)
     costs = dict(trace.profile)
     inside, around = costs["deformable_attention"], costs["decoder"]
     costs["decoder"] = StageProfile(around.parameters + inside.parameters, around.flops + inside.flops)
@@ -116,6 +115,12 @@ def view(choice: Choice) -> OverviewView:
         selected=best_class(trace, choice.query),
         stages=tuple(rows),
     )
+
+
+def times_ms(trace: Trace) -> dict[str, float]:
+    """Milliseconds of each stage that ran, the decoder's with its deformable attention, and of all together."""
+    decoder = trace.times_ms["decoder"] + trace.times_ms["deformable_attention"]
+    return trace.times_ms | {"decoder": decoder, "overview": sum(trace.times_ms.values())}
 
 
 def picture(view: OverviewView) -> Picture:

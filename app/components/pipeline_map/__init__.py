@@ -13,6 +13,7 @@ from typing import Any
 
 from app.components import bundle
 from app.session import state
+from rtdetr_explained.illustrations import overview
 from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.tracing.trace import Trace
 
@@ -25,11 +26,12 @@ def show(slug: str, trace: Trace | None, go: Callable[[str], None]) -> None:
     """Draw the map with `slug` lit; without a trace the shapes are left out. `go` is called with the slug clicked."""
     key = KEY if trace else f"{KEY}_loading"  # both are drawn in the first run of a session
     outputs = _outputs(trace) if trace else {}
-    total = sum(trace.times_ms.values()) if trace else 1.0
+    times = overview.times_ms(trace) if trace else {"overview": 1.0}
+    total = times.pop("overview")
     stages = []
     for name, stage in STAGES.items():
         shape, what = outputs.get(name, ("", ""))
-        ms = trace.times_ms.get(name, 0.0) if trace else 0.0
+        ms = times.get(name, 0.0)
         stages.append(
             {
                 "slug": name,
