@@ -28,10 +28,9 @@ from rtdetr_explained.tracing.rerun import SELECTION_EDITS, plan
 from rtdetr_explained.tracing.results import Reading
 from rtdetr_explained.tracing.sites import Keep, keeper, stage_of
 from rtdetr_explained.tracing.storage import SCHEMA
-from rtdetr_explained.tracing.trace import Detection, StageProfile, Trace
+from rtdetr_explained.tracing.trace import PHOTO_SIDE_PX, Detection, StageProfile, Trace
 from rtdetr_explained.weights.saving import weights_hash
 
-PHOTO_SIDE_PX = 1280
 MAPS = tuple(f"hybrid_encoder.ccff.n{level}" for level in (3, 4, 5))
 FUSION = ("hybrid_encoder.ccff", "hybrid_encoder.input_proj.0", "hybrid_encoder.input_proj.1")
 LATER_STAGES = ("query_selection", "decoder", "deformable_attention")

@@ -6,7 +6,8 @@ the points that remain.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from math import isfinite
+from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 
@@ -114,7 +115,21 @@ def from_dict(data: dict[str, Any]) -> Edit:
     if kind is None:
         raise InputError(f"There is no edit {data.get('kind')!r}; the edits are {', '.join(KINDS)}.")
     try:
-        return kind(**fields)
+        edit = kind(**fields)
     except TypeError:
         wanted = ", ".join(kind.__dataclass_fields__)
-        raise InputError(f"The edit {kind.__name__} takes {wanted}, not {', '.join(fields) or 'nothing'}.") from None
+        given = ", ".join(map(str, fields)) or "nothing"
+        raise InputError(f"The edit {kind.__name__} takes {wanted}, not {given}.") from None
+    for name, hint in get_type_hints(kind).items():
+        if not _fits(getattr(edit, name), hint):
+            raise InputError(f"The edit {kind.__name__} has {getattr(edit, name)!r} for {name}, which does not fit.")
+    return edit
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a field's type; True is no number, and no number is endless."""
+    if options := get_args(hint):
+        return any(value == option if isinstance(option, str) else _fits(value, option) for option in options)
+    if hint is float:
+        return type(value) in (int, float) and isfinite(value)
+    return type(value) is hint

@@ -17,6 +17,8 @@ from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.config import LEVEL_STRIDES
 from rtdetr_explained.tracing.sites import SiteInfo, unknown_site
 
+PHOTO_SIDE_PX = 1280  # longest side of the photo that a trace keeps
+
 
 @dataclass(frozen=True, eq=False)
 class Captured:
@@ -181,7 +183,7 @@ class Trace:
 
     @cached_property
     def photo(self) -> Image.Image:
-        """The image, upright, RGB, at its own aspect; the longest side is at most 1280 px. Copy it to change it."""
+        """The image, upright, RGB, at its own aspect; longest side at most PHOTO_SIDE_PX. Copy it to change it."""
         return Image.open(io.BytesIO(self.photo_jpeg), formats=("JPEG",)).convert("RGB")
 
     @property

@@ -51,7 +51,7 @@ FORBIDDEN = {  # packages that a room must not load, directly or through what it
     **dict.fromkeys((f"tracing.{m}" for m in "trace choice sites edits storage results".split()), "torch"),
 }
 RENDERERS = ("drawing.to_plotly", "drawing.to_matplotlib", "plotly", "matplotlib")
-CIRCLES = {frozenset({"tracing.trace", "tracing.storage"})}  # lazy, for trace.save() and Trace.load()
+CIRCLES = {frozenset({"tracing.trace", "tracing.storage", "tracing.checking"})}  # lazy: trace.save(), Trace.load()
 
 
 def name_of(path: Path) -> str:

@@ -1,7 +1,10 @@
 import json
+from math import isfinite
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.tracing import edits
@@ -63,9 +66,41 @@ def test_edits_cannot_be_changed() -> None:
         ({"kind": ["DropQuery"], "query": 1}, "There is no edit "),
         (["DropQuery", 3], "An edit is written as its kind and its numbers, not as "),
         ("DropQuery", "An edit is written as its kind and its numbers, not as 'DropQuery'."),
+        ({"kind": "DropQuery", "query": "3"}, "The edit DropQuery has '3' for query, which does not fit."),
+        ({"kind": "DropQuery", "query": True}, "The edit DropQuery has True for query, which does not fit."),
+        ({"kind": "DropHead", "head": 1, "layer": 0.5}, "The edit DropHead has 0.5 for layer, which does not fit."),
+        ({"kind": "DropLevel", "level": 1, "mode": "half"}, "The edit DropLevel has 'half' for mode, which does not"),
+        ({"kind": "SetSampling", "method": None}, "The edit SetSampling has None for method, which does not fit."),
     ],
 )
 def test_what_is_no_edit_is_refused(data: dict, message: str) -> None:
     with pytest.raises(InputError) as caught:
         from_dict(data)
     assert str(caught.value).startswith(message)
+
+
+NUMBERS = st.integers() | st.floats()
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+@given(st.builds(edits.move_point, *[st.integers()] * 5, *[st.floats(allow_nan=False, allow_infinity=False)] * 2))
+def test_any_move_survives_json(edit: Edit) -> None:
+    assert from_dict(json.loads(json.dumps(to_dict(edit)))) == edit
+
+
+@given(st.sampled_from([*KINDS, "Explode"]), st.data())
+def test_any_text_is_an_edit_or_a_sentence(kind: str, data: st.DataObject) -> None:
+    names = [*KINDS[kind].__dataclass_fields__] if kind in KINDS else ["query"]
+    given = {"kind": kind} | data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, ANY_JSON)))
+    try:
+        edit = from_dict(given)
+    except InputError as error:
+        message = str(error)
+    else:
+        assert to_dict(edit) | given == to_dict(edit)
+        assert all(isfinite(value) for value in given.values() if isinstance(value, float))
+        return
+    assert message.endswith(".")
+    assert len(message.splitlines()) == 1

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from collections.abc import Callable
@@ -6,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 from random_models import random_photo
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -175,6 +179,17 @@ def set_array(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Spoil:
     return spoil
 
 
+def set_config(**facts: Any) -> Spoil:
+    return lambda manifest, arrays: manifest["meta"]["config"].update(facts)
+
+
+def png() -> bytes:
+    """A picture that is no JPEG."""
+    file = io.BytesIO()
+    Image.new("RGB", (150, 100)).save(file, "PNG")
+    return file.getvalue()
+
+
 def without(name: str) -> Spoil:
     """Leave a site out, in the manifest as well."""
 
@@ -188,8 +203,11 @@ def without(name: str) -> Spoil:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda m, a: m.update(schema=2), "its schema is version 2, this program reads version 1."),
-        (lambda m, a: m.update(schema="1"), "its schema is version 1, this program reads"),
+        (
+            lambda m, a: m.update(schema=1),
+            "its schema is version 1, this program reads version 2; trace the image again.",
+        ),
+        (lambda m, a: m.update(schema="2"), "its schema is version '2', this program reads"),
         (lambda m, a: m.pop("schema"), "its manifest is missing or malformed ('schema')"),
         (lambda m, a: m.pop("meta"), "its manifest is missing or malformed"),
         (lambda m, a: m.update(meta=[]), "its manifest is missing or malformed"),
@@ -242,13 +260,16 @@ def without(name: str) -> Spoil:
             set_array("query_selection.topk_indices", lambda x: x - 250),
             "its queries come from tokens that do not exist.",
         ),
-        (set_meta("config", {"class_names": ["a", "b"]}), "its layers, queries and class names do not fit together."),
+        (set_config(class_names=["a", "b"]), "its layers, queries and class names do not fit together."),
         (set_meta("config", {"class_names": [1, 2, 3, 4, 5]}), "classes and sites are not all named in words."),
         (set_meta("config", {}), "its manifest is missing or malformed ('class_names')"),
-        (set_meta("image", {"width": 150}), "its manifest is missing or malformed ('height')"),
-        (set_meta("image", {"width": 150, "height": "tall"}), "the size of its image or of the network's input is no"),
+        (set_meta("image", {"sha256": "0", "width": 150}), "its manifest is missing or malformed ('height')"),
         (
-            set_meta("image", {"width": 150, "height": 0}),
+            set_meta("image", {"sha256": "0", "width": 150, "height": "tall"}),
+            "the size of its image or of the network's input is no",
+        ),
+        (
+            set_meta("image", {"sha256": "0", "width": 150, "height": 0}),
             "the size of its image or of the network's input is no number",
         ),
         (set_meta("input_size", [96]), "its manifest is missing or malformed"),
@@ -262,6 +283,28 @@ def without(name: str) -> Spoil:
         (set_meta("edits", None), "its manifest is missing or malformed"),
         (set_meta("denoising", {"num_denoising": 6}), "its layers, queries and class names do not fit together."),
         (set_meta("denoising", {}), "its manifest is missing or malformed ('num_denoising')"),
+        # valid to the checksum, and of no use to any page
+        (lambda m, a: a.update(photo=np.frombuffer(png(), np.uint8)), "its photo is no JPEG of at most 1280 px."),
+        (lambda m, a: m["shapes"].update(backbone=None), "a shape that is no list of sizes."),
+        (lambda m, a: m["shapes"].update(backbone="123"), "a shape that is no list of sizes."),
+        (lambda m, a: m["shapes"].update(backbone=[1, -1]), "a shape that is no list of sizes."),
+        (lambda m, a: m["sites"][3].update(axes="chw"), "has names that are no words."),
+        (lambda m, a: m["sites"][3].update(unit=3), "has names that are no words."),
+        (lambda m, a: m["sites"][3].update(captured="yes"), "has names that are no words."),
+        (lambda m, a: m["times_ms"].update(ccff="long"), "its times and costs are not those of the eight stages."),
+        (lambda m, a: m["times_ms"].update(ccff=float("nan")), "its times and costs are not"),
+        (lambda m, a: m["profile"]["ccff"].update(flops=None), "its times and costs are not"),
+        (set_meta("sites", {"a": 1}), "classes and sites are not all named in words."),
+        (set_meta("seed", "seven"), "its seed is no whole number."),
+        (set_meta("edits", [{"kind": "DropQuery", "query": "3"}]), "has '3' for query, which does not fit."),
+        (set_meta("edits", [{"kind": "SetLayers", "num_layers": True}]), "has True for num_layers, which"),
+        (set_config(num_points=[4, 4]), "its configuration is that of no model"),
+        (set_config(num_heads="8"), "its configuration is that of no model"),
+        (set_config(colour="red"), "its configuration is that of no model; it has other fields"),
+        (set_array("decoder.boxes", lambda x: x * np.nan), "its boxes or scores are not all numbers."),
+        (set_array("decoder.layers.1.boxes", lambda x: x + np.inf), "its boxes or scores are not all numbers."),
+        (set_array("decoder.logits", lambda x: x.view(np.int32)), "its boxes or scores are not all numbers."),
+        (set_array("query_selection.topk_indices", lambda x: x * 1.0), "its queries come from tokens that"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(saved: Path, tmp_path: Path, spoil: Spoil, reason: str) -> None:
@@ -286,7 +329,7 @@ def test_a_manifest_that_is_none_is_refused(saved: Path, tmp_path: Path, text: s
 def test_weights_are_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({"decoder.boxes": np.zeros((3, 4), np.float32)}, path)
-    assert "its manifest is missing or malformed ('sha256')" in refused(path)
+    assert "its manifest is missing or malformed ('manifest')" in refused(path)
 
 
 def test_an_enormous_photo_is_refused_before_it_is_decoded(saved: Path, tmp_path: Path) -> None:
@@ -305,3 +348,41 @@ def test_the_checksum_covers_names_values_and_manifest(trace: Trace) -> None:
     assert known != digest("texT", arrays)
     assert known != digest("text", {"a": arrays["a"], "c": arrays["b"]})
     assert known != digest("text", arrays | {"b": np.array([True, True])})
+    assert known != digest("text", arrays | {"a": arrays["a"].view(np.int32)})
+    assert known != digest("text", arrays | {"a": arrays["a"].reshape(3, 2)})
+    assert known != digest("text", arrays | {"b": arrays["b"].view(np.uint8)})
+
+
+def test_a_tensor_read_as_another_type_is_refused(saved: Path, tmp_path: Path) -> None:
+    """The type stands in the header of the file alone: F32 and I32 differ in one letter."""
+    data, path = saved.read_bytes(), tmp_path / "retyped.safetensors"
+    place = data.index(b'"derived.layer_logits":{"dtype":"F32"') + len(b'"derived.layer_logits":{"dtype":"')
+    path.write_bytes(data[:place] + b"I32" + data[place + 3 :])
+    assert "its checksum is another" in refused(path)
+
+
+def test_names_in_a_file_are_made_printable(saved: Path, tmp_path: Path) -> None:
+    manifest, arrays = read(saved)
+    manifest["meta"]["model"] = "a\x1b[31m\u202e"
+    manifest["meta"]["config"]["class_names"][0] = "half \ud800"
+    loaded = load_trace(write(tmp_path / "named.safetensors", manifest, arrays))
+    assert loaded.meta["model"] == "a\\x1b[31m\\u202e"
+    assert loaded.class_names[0] == "half \\ud800"
+
+
+@given(st.data())
+def test_bits_may_flip_anywhere(saved: Path, data: st.DataObject) -> None:
+    """In the header, the manifest and the values: a sentence, or the same trace."""
+    whole = bytearray(saved.read_bytes())
+    header = 8 + int.from_bytes(whole[:8], "little")
+    bits = st.integers(0, 8 * header - 1) | st.integers(8 * header, 8 * len(whole) - 1)
+    for bit in data.draw(st.lists(bits, min_size=1, max_size=4, unique=True)):
+        whole[bit // 8] ^= 1 << bit % 8
+    path = saved.with_name("flipped.safetensors")
+    path.write_bytes(whole)
+    try:
+        loaded = load_trace(path)
+    except InputError:
+        assert refused(path).startswith("flipped.safetensors is not a usable trace: ")
+    else:
+        assert same(loaded, load_trace(saved))
