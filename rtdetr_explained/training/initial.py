@@ -63,12 +63,14 @@ def begin(model: RTDETR, state: dict[str, Tensor] | None, class_names: Sequence[
     if backbone:
         load_backbone(model, backbone)
         return [f"The backbone comes from {backbone}; everything else begins at random."]
-    if model.config.name in ZOO and ZOO[model.config.name].url:
-        return [
-            f"Everything begins at random; the published {model.config.name} began with a backbone trained on "
-            "ImageNet, which --backbone takes."
-        ]
-    return []
+    name = model.config.name
+    if name not in ZOO or name == "nano":  # nano began at random as well
+        return []
+    frozen = ", the part of the backbone that is never trained as well" if model.config.freeze_at >= 0 else ""
+    return [
+        f"Everything begins at random{frozen}; the {name} that can be loaded began with a backbone trained on "
+        "ImageNet, which --backbone takes."
+    ]
 
 
 def load_backbone(model: RTDETR, file: str) -> None:

@@ -205,6 +205,10 @@ def test_a_published_model_without_its_backbone_gets_a_remark():
         model = RTDETR(CONFIGS["rtdetrv2_r18vd"])
     (line,) = begin(model, None, (), "")
     assert "trained on ImageNet" in line
+    assert "never trained" not in line
+    (line,) = begin(RTDETR(CONFIGS["nano-photo"]), None, (), "")
+    assert "never trained" in line
+    assert begin(RTDETR(CONFIGS["nano"]), None, (), "") == []
     assert begin(RTDETR(TINY), None, (), "") == []
 
 
