@@ -8,7 +8,7 @@ from drawn import words
 from random_models import random_photo
 
 from rtdetr_explained.detector import Detector
-from rtdetr_explained.drawing.marks import Heat
+from rtdetr_explained.drawing.marks import Heat, Lines
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations import ccff
 from rtdetr_explained.tracing.choice import choose
@@ -132,3 +132,39 @@ def test_words_and_table(trace: Trace) -> None:
     assert table["highest"][-1] == pytest.approx(
         float(ccff.channel_map(trace["hybrid_encoder.ccff.n5"].array, None).max())
     )
+
+
+# RT-DETR (2304.08069), figure 4, without the lateral maps that are not drawn: from which map each map is made.
+FLOW = {("P5", "T5"), ("T5", "F4"), ("P4", "F4"), ("F4", "N3"), ("P3", "N3"), ("N3", "N4"), ("F4", "N4"), ("N4", "N5")}
+FLOW |= {("T5", "N5")}
+
+
+def test_every_arrow_goes_from_a_map_to_one_that_is_made_from_it(trace: Trace) -> None:
+    view = ccff.view(choose(trace))
+    drawing, at = ccff.picture(view).drawing, ccff.places(view.image_size)
+
+    def touched(x: float, y: float) -> str:
+        """The map whose frame is at most six pixels away."""
+        near = [n for n, p in at.items() if p.x0 - 6 <= x <= p.x1 + 6 and p.y0 - 6 <= y <= p.y1 + 6]
+        assert len(near) == 1, (x, y, near)
+        return near[0]
+
+    lines = [mark for mark in drawing.of(Lines) if not mark.name]
+    shafts = lines[::2]  # each is followed by its head
+    found = {(touched(m.x[0], m.y[0]), touched(m.x[-1], m.y[-1])) for m in shafts}
+    assert found == FLOW
+    assert len(shafts) == len(FLOW)
+    for shaft, head in zip(shafts, lines[1::2], strict=True):
+        np.testing.assert_allclose([head.x[1], head.y[1]], [shaft.x[-1], shaft.y[-1]], atol=1e-3)
+
+
+def test_maps_stand_further_right_the_later_they_are_made(trace: Trace) -> None:
+    at = ccff.places(ccff.view(choose(trace)).image_size)
+    inputs, top_down, bottom_up = (
+        {round(at[name].x, 3) for name in names.split()} for names in ("P3 P4 P5", "T5 F4 N3", "N4 N5")
+    )
+    assert [len(columns) for columns in (inputs, top_down, bottom_up)] == [1, 1, 1]
+    assert max(inputs) < max(top_down) < max(bottom_up)
+    for coarse, fine in (("P5", "P4"), ("P4", "P3"), ("T5", "F4"), ("F4", "N3"), ("N5", "N4")):
+        assert at[coarse].y < at[fine].y
+        assert (at[fine].x1 - at[fine].x0) == pytest.approx(2 * (at[coarse].x1 - at[coarse].x0))
