@@ -19,7 +19,7 @@ def to_rgb(image: Image.Image, label: str) -> Image.Image:
 
 def is_dark(image: Image.Image) -> bool:
     """Whether greys of 16 bits all fit into 12: cameras and scanners of 12 bits write such files, black to look at."""
-    return image.mode.startswith("I;16") and int(np.asarray(image).max()) <= OF_12_BITS
+    return image.mode.startswith("I;16") and 0 < int(np.asarray(image).max()) <= OF_12_BITS
 
 
 def from_12_bits(high: Image.Image, low: Image.Image) -> Image.Image:

@@ -177,6 +177,7 @@ def test_12_bits_in_16_are_not_black_and_that_is_said():
     for source in (Image.fromarray(values), encode(Image.fromarray(values))):
         assert pixels(source)[0, :, 1].tolist() == expected
         assert open_image(source).info.keys() == {"dark_image"}
+    assert open_image(Image.fromarray(0 * values)).info == {}  # black indeed
     colors = np.stack([values, values[:, ::-1], values // 2], -1)
     expected = [[0, 255, 0], [16, 128, 8], [128, 16, 64], [255, 0, 127]]
     assert pixels(deep_png(colors))[0].tolist() == expected
