@@ -23,8 +23,8 @@ NAMES = (
 )
 
 
-def save_hostile_model(path: Path) -> Path:
+def save_hostile_model(path: Path, names: tuple[str, ...] = NAMES) -> Path:
     """Random weights of a small model whose classes have these names."""
-    config = replace(TINY, class_names=NAMES)
+    config = replace(TINY, class_names=names)
     save_weights(path, random_model(config).state_dict(), config)
     return path

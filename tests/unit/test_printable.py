@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtdetr_explained.data.annotations import Annotations
+from rtdetr_explained.data.report import Report
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.config import ModelConfig
 from rtdetr_explained.printable import as_cell, printable
 
 ANY = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
@@ -50,3 +53,18 @@ def test_errors_are_printable(text: str) -> None:
 def test_no_cell_is_computed(text: str) -> None:
     assert as_cell(text) == f"'{text}"
     assert as_cell(f"a{text}") == f"a{text}"
+
+
+@given(st.lists(ANY, min_size=1))
+def test_the_doors_let_no_other_text_in(names: list[str]) -> None:
+    """Names of classes from weights and annotations, and what a report says of files."""
+    shown = tuple(map(printable, names))
+    assert ModelConfig("a\x1b", class_names=tuple(names)).class_names == shown
+    assert ModelConfig("a\x1b").name == "a\\x1b"
+    assert Annotations((), tuple(names), tuple(range(len(names)))).class_names == shown
+    report = Report()
+    for name in names:
+        report.add("malformed", f"{name}.xml is empty")
+    assert report.examples["malformed"] == [
+        f"{name}.xml is empty" for name in shown[: len(report.examples["malformed"])]
+    ]
