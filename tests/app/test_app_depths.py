@@ -13,6 +13,7 @@ from app import depths
 from app.depths import code, formula, tensors
 from app.session.view import DEPTHS, ViewState
 from app.widgets import retrace as further
+from rtdetr_explained.formulas import formulas
 from rtdetr_explained.illustrations import backbone
 from rtdetr_explained.illustrations.stages import STAGES
 from rtdetr_explained.model import deformable_attention
@@ -72,6 +73,16 @@ def open_tab(at, slug, title):
     at.session_state["view_changed"] = True
     at.run()
     assert not at.exception
+
+
+def test_a_formula_that_does_not_fit_the_trace_says_so(open_app, monkeypatch):
+    def wrong(slug, choice):
+        return [replace(one, computed=one.computed + 1) for one in formulas(slug, choice)]
+
+    monkeypatch.setattr("app.depths.formula.formulas", wrong)
+    text = text_of(open_app("query_selection", depth="formula", query=1))
+    assert "**Differs**" in text
+    assert "Agrees" not in text
 
 
 def test_a_bad_depth_in_a_link_is_noted(open_app):
