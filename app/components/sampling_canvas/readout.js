@@ -24,6 +24,7 @@ function queryFacts(canvas, query, color, role) {
   const bar = element("div", { class: "shares", "aria-hidden": "true" })
   const text = element("p", { class: "levels" })
   trace.levels.forEach(({ name, color, marker }, level) => {
+    if (state.level !== null && state.level !== level) return // hidden, which is not the same as without weight
     bar.append(element("i", { style: `flex-grow: ${shares[level]}; background: ${color}` }))
     text.append(element("span", {}, symbol(marker, color), `${name} ${number(shares[level], 2)}`))
   })

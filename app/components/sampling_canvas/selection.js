@@ -156,7 +156,8 @@ export class Selection {
   sentence() {
     const { trace, state } = this
     const query = this.selected
-    const shares = this.shares(query).map((share, level) => `${trace.levels[level].name} ${number(share, 2)}`)
+    const all = this.shares(query).map((share, level) => `${trace.levels[level].name} ${number(share, 2)}`)
+    const shares = state.level === null ? all : [all[state.level]]
     const compared = state.compare === null ? "" : ` Compared with query ${state.compare}, ${this.nameOf(state.compare)}.`
     return (
       `Query ${query}, ${this.nameOf(query)}, ${state.pinned === null ? "not pinned" : "pinned"}, in layer ` +
