@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import threading
+from collections import UserDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakSet
 
 import streamlit as st
 from PIL import Image
@@ -66,7 +69,8 @@ SCENES = {
     "scene-3-hidden": "Shapes that hide one another",
 }
 MAX_SEED = 999_999  # the seeds that training does not draw
-MAX_UPLOADS = 2
+MAX_UPLOADS = 2  # of a session
+MAX_VISITORS = 24  # that may hold uploads at the same time; what is traced of them is kept for each
 THUMBNAIL_PX = (480, 200)
 
 _SCENE = re.compile(rf"scene-(\d{{1,6}})(?:-({'|'.join(MIXES)}))?")
@@ -149,8 +153,30 @@ def remarks(name: str) -> tuple[str, ...]:
     return _uploads()[name].remarks if kind(name) == "upload" else ()
 
 
+class Uploads(UserDict[str, Upload]):
+    """The uploads of one session, by name; they go with it. Two sessions' are two, whatever is in them."""
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+_HELD: WeakSet[Uploads] = WeakSet()
+_DECODING = threading.Lock()
+"""One picture at a time: a large one takes hundreds of megabytes while it is decoded."""
+
+
 def keep_upload(file: BinaryIO) -> str:
     """Check an uploaded file and hold it in this session's memory; returns its name. Raises `InputError`."""
+    if not _uploads() and sum(map(bool, list(_HELD))) >= MAX_VISITORS:
+        raise InputError("Busy, please wait: too many visitors have their own images here. Try again in some minutes.")
+    with _DECODING:
+        return _keep(file)
+
+
+def _keep(file: BinaryIO) -> str:
     picture = open_image(file)
     file.seek(0)
     data = file.read()
@@ -168,8 +194,10 @@ def is_here(name: str) -> bool:
     return kind(name) != "upload" or name in _uploads()
 
 
-def _uploads() -> dict[str, Upload]:
-    return st.session_state.setdefault("uploads", {})
+def _uploads() -> Uploads:
+    uploads = st.session_state.setdefault("uploads", Uploads())
+    _HELD.add(uploads)
+    return uploads
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import http.server
 import io
 import shutil
 import threading
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -197,6 +199,26 @@ def test_only_so_many_uploads_are_kept(open_app):
         names.append(at.session_state["view"].image)
     assert len(set(names)) == images.MAX_UPLOADS + 1
     assert list(at.session_state["uploads"]) == names[1:]
+
+
+def test_only_so_many_visitors_hold_uploads(open_app, photo, monkeypatch):
+    monkeypatch.setattr(images, "MAX_VISITORS", 1)
+    monkeypatch.setattr(images, "_HELD", WeakSet())
+    first, second = open_app("overview"), open_app("overview")
+    for at in (first, second):
+        at.get_by_key("source").set_value("Upload").run()
+        at.file_uploader[0].upload("holiday.jpg", photo).run()
+        assert not at.exception
+    assert images.kind(first.session_state["view"].image) == "upload"
+    assert "Busy, please wait" in second.error[0].value
+    assert second.session_state["view"].image == images.DEFAULT
+    first.file_uploader[0].upload("again.jpg", photo + bytes(9)).run()  # who has a place keeps it
+    assert not first.error
+    del first.session_state["uploads"]
+    gc.collect()
+    second.file_uploader[0].upload("other.jpg", photo + bytes(7)).run()
+    assert not second.error
+    assert images.kind(second.session_state["view"].image) == "upload"
 
 
 def test_targets_of_denoising(open_app):

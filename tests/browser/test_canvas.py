@@ -266,8 +266,9 @@ def test_python_takes_nothing_from_a_browser_that_does_not_exist(open_canvas: Ca
     canvas = open_canvas("query=7")
     canvas.stage.evaluate(
         """stage => stage.closest(".instrument").canvas.component.setTriggerValue(
-          "select", { seq: 1, query: 100, compare: -1, layer: 3, head: "0", level: 1.5, point: [2] })"""
+          "select", { seq: 1, pinned: 100, compare: -1, layer: 3, head: "0", level: 1.5, point: [2] })"""
     )
-    canvas.expect_params()
+    canvas.page.wait_for_function("() => Object.values(window.rtdetrSamplingViews).some(({ seq }) => seq === 1)")
     canvas.settle()
-    assert canvas.state["pinned"] is None
+    canvas.expect_params(query=7)
+    assert canvas.state["pinned"] == 7

@@ -117,9 +117,8 @@ def telling_point(trace: Trace, level: int) -> int:
     def tells(n: int) -> float:
         x, y = site(trace, "offsets").reshape(-1, 2)[n]
         (a, b), (c, d) = np.reshape(list(cells_read(trace, n).values()), (2, 2))
-        inside = all(
-            0 <= k < size for cell in cells_read(trace, n) for k, size in zip(cell, trace.map_sizes[level], strict=True)
-        )
+        rows, columns = trace.map_sizes[level]
+        inside = all(0 <= row < rows and 0 <= column < columns for row, column in cells_read(trace, n))
         return inside * min(abs(x - y), 4 * abs(a + b - c - d), 4 * abs(a + c - b - d), 4 * abs(b - c))
 
     points = [n for n in range(8 * PER_HEAD) if n % PER_HEAD // 4 == level]

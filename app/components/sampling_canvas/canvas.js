@@ -22,7 +22,7 @@ const SEND_DELAY_MS = 150 // a run of key presses is told as one change
 const GLIDE_MS = 350
 const LEAST_HEIGHT = 240
 const WIDE = 1.3 // times as wide as high: then the readout goes under the photo, or there would be a gap
-const TOLD = "pinned compare point head level heat all shapes minWeight ghost".split(" ") // with layer and zoom
+const TOLD = "pinned compare layer point head level heat all shapes minWeight ghost zoom".split(" ") // of these Python knows
 const VIEW_EVENT = "rtdetr-sampling-view"
 
 class SamplingCanvas extends Selection {
@@ -32,6 +32,8 @@ class SamplingCanvas extends Selection {
   drawn = { points: 0, backdropPoints: 0, named: 0, outlines: [], frames: 0, loupe: [] }
   sent = 0 // changes told to Python, and how many of them it has answered
   heard = 0
+  known = {} // what Python said last
+  unheard = new Set() // fields that it was told of since and has not answered
   ratio = 1
   onStage = (i) => {
     const [x, y] = this.position(i)
@@ -105,7 +107,10 @@ class SamplingCanvas extends Selection {
   // Takes over what Python knows of the view, unless it does not know of the last change here yet.
   takeView() {
     const view = window.rtdetrSamplingViews?.[this.trace?.id]
-    if (!view || view.seq < this.sent || this.sending) return
+    if (!view) return
+    this.known = view
+    if (view.seq >= this.sent) this.unheard.clear()
+    if (view.seq < this.sent || this.sending) return
     this.sent = this.heard = view.seq
     const { seq, height, zoom, ...fields } = view
     if (this.playing) delete fields.layer
@@ -114,16 +119,19 @@ class SamplingCanvas extends Selection {
     if (this.camera.goTo(zoom)) this.moved(false)
   }
 
-  // Tells Python soon what is selected. All fields go at once, so that no message depends on an earlier one.
+  // Tells Python soon what is selected. What it has not answered yet goes with it, because a later message may take the
+  // place of an earlier one; the rest does not, because it may have been changed elsewhere on the page meanwhile.
   send() {
     clearTimeout(this.sending)
     this.sending = setTimeout(() => {
       this.sending = null
-      const fields = Object.fromEntries(TOLD.map((name) => [name, this.state[name]]))
-      const { layer } = this.state
-      const open = layer === this.trace.layers - 1 ? null : layer // the last layer is where nothing else is chosen
+      const now = { ...this.state, zoom: this.camera.place }
+      for (const name of TOLD) if (`${now[name]}` !== `${this.known[name]}`) this.unheard.add(name)
+      if (!this.unheard.size) return
+      if (now.layer === this.trace.layers - 1) now.layer = null // the last layer is where nothing else is chosen
       this.sent++
-      this.component.setTriggerValue("select", { seq: this.sent, ...fields, layer: open, zoom: this.camera.place })
+      const fields = Object.fromEntries([...this.unheard].map((name) => [name, now[name]]))
+      this.component.setTriggerValue("select", { seq: this.sent, ...fields })
     }, SEND_DELAY_MS)
     this.part(".live").textContent = this.sentence()
     return true
