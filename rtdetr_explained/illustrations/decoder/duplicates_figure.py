@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 
 from rtdetr_explained.drawing.colors import BACKGROUND, COMPARED, GREY, MUTED, ON_PHOTO, PHOTO_HALO, SELECTED, TEXT
@@ -137,7 +139,7 @@ def color_of(view: Duplicates, i: int) -> str | None:
 
 def words_of(view: Duplicates, i: int) -> str:
     """What a query says under the pointer."""
-    return f"query {view.members[i]}{' (winner)' if i == 0 else ''} · {view.name} {view.scores[-1, i]:.2f}"
+    return f"query {view.members[i]}{' (winner)' if i == 0 else ''} · {escape(view.name)} {view.scores[-1, i]:.2f}"
 
 
 def caption(view: Duplicates) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 
 from rtdetr_explained.boxes import cxcywh_to_xyxy_px
@@ -74,10 +76,8 @@ def listening(view: DecoderView) -> Panel:
         strength = float(view.attention[q]) / strongest
         x, y = np.array([start[0], points[q, 0]]), np.array([start[1], points[q, 1]])
         marks.append(Lines(x, y, SELECTED, 1 + 3.5 * strength, alpha=0.5 + 0.5 * strength, name=f"link to query {q}"))
-    hover = [
-        f"query {q} · {view.final_names[q]} {view.final_scores[q]:.2f}<br>attention <b>{view.attention[q]:.3f}</b>"
-        for q in range(len(boxes))
-    ]
+    names = [f"{escape(name)} {score:.2f}" for name, score in zip(view.final_names, view.final_scores, strict=True)]
+    hover = [f"query {q} · {name}<br>attention <b>{view.attention[q]:.3f}</b>" for q, name in enumerate(names)]
     size = np.where(np.isin(np.arange(len(boxes)), view.linked), 7.0, 4.0)
     ids = np.nonzero(others)[0]
     texts = [hover[q] for q in ids]
@@ -193,7 +193,9 @@ def weights(view: DecoderView) -> Panel:
     top = max(float(values.max()), 1e-9)
     marks: list[Mark] = []
     for at, color, name in ((rows[:1], GREY, "itself"), (rows[1:], SELECTED, "others")):
-        hover = [f"query {shown[i]} · {view.final_names[shown[i]]}<br>attention <b>{values[i]:.4f}</b>" for i in at]
+        hover = [
+            f"query {shown[i]} · {escape(view.final_names[shown[i]])}<br>attention <b>{values[i]:.4f}</b>" for i in at
+        ]
         marks.append(Bars(at, values[at], color, hover=hover, name=name))
     marks += [Text(float(v), float(i), f"{v:.3f}", TEXT, dx=4) for i, v in zip(rows, values, strict=True)]
     return Panel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 
 import numpy as np
 
@@ -208,7 +209,7 @@ def classes(view: QuerySelectionView, area: Area) -> Panel:
     left = np.cumsum(counts, 1) - counts
     marks: list[Mark] = []
     for level in view.shown:
-        hover = [f"{name}: {ns[level]} cells of {LEVEL_NAMES[level]}" for name, ns in shown]
+        hover = [f"{escape(name)}: {ns[level]} cells of {LEVEL_NAMES[level]}" for name, ns in shown]
         marks.append(
             Bars(y, counts[:, level], LEVEL_COLORS[level], left[:, level], 0.7, hover, f"{LEVEL_NAMES[level]} by class")
         )

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from matplotlib.colors import to_hex
+from random_models import TINY, random_model, random_photo
 
 from rtdetr_explained.detector import Detector, read_layer
 from rtdetr_explained.drawing.colors import Theme, palette
@@ -84,3 +86,15 @@ def test_every_picture_can_be_drawn_and_read_aloud(pictures: dict[str, Picture],
         assert made.caption.endswith("."), name
         assert len(made.alt_text) > 60, name
         assert len({len(column) for column in made.table.values()}) == 1, name
+
+
+def test_no_name_of_a_class_is_read_as_markup() -> None:
+    """What hovering shows is HTML to plotly; names in it are not."""
+    names = tuple(f"<i>{i}</i>" for i in range(5))
+    detector = Detector(random_model(replace(TINY, class_names=names)))
+    trace = detector.trace(random_photo(100, 150))
+    denoising = detector.trace_denoising(trace, trace.boxes[:3], trace.labels[:3])
+    for slug in STAGES:
+        choice = choose(denoising) if slug == "denoising" else choose(trace, query=3)
+        shown = str(to_plotly(picture(slug, choice).drawing, "light").to_plotly_json())
+        assert "<i>" not in shown, slug
