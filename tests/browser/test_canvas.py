@@ -272,3 +272,23 @@ def test_python_takes_nothing_from_a_browser_that_does_not_exist(open_canvas: Ca
     canvas.settle()
     canvas.expect_params(query=7)
     assert canvas.state["pinned"] == 7
+
+
+def test_how_it_is_looked_at_is_in_the_link(open_canvas: Callable[..., Canvas]):
+    canvas = open_canvas("heat=1&all_queries=1&shape=head&weight=0.05&grid=0&zoom=3,0.4,0.6")
+    state = canvas.state
+    assert (state["heat"], state["all"], state["shapes"], state["minWeight"], state["ghost"]) == (
+        True,
+        True,
+        "head",
+        0.05,
+        False,
+    )
+    assert state["zoom"] == pytest.approx(3)
+    assert state["center"] == pytest.approx([0.4, 0.6])
+    canvas.choose("Shown", "points")
+    canvas.press("0")
+    canvas.page.wait_for_function("!location.search.includes('zoom') && !location.search.includes('heat')")
+    canvas.expect_params(all_queries=1, grid=0, shape="head", weight=0.05)
+    canvas.press("+", "+")
+    canvas.page.wait_for_function("location.search.includes('zoom=1.69')")
