@@ -144,6 +144,7 @@ def test_the_hash_depends_on_names_and_values_only(tiny: dict[str, Tensor], tmp_
     ]
     assert original not in {weights_hash(other) for other in others}
     assert weights_hash({"a": torch.zeros(2, 2).t()}) == weights_hash({"a": torch.zeros(2, 2)})
+    assert weights_hash({"a": torch.zeros(2, 2)}) != weights_hash({"b": torch.zeros(2, 2)})
 
 
 # --- official files ------------------------------------------------------------------------------------------------
