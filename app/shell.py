@@ -15,12 +15,13 @@ from app import sidebar
 from app.components import keys as keyboard
 from app.components import pipeline_map as pipeline
 from app.session import images, state, traces, weights
-from app.session.view import OF_ONE_TRACE, ViewState, to_params
+from app.session.view import OF_ONE_TRACE, ViewState, embedded_model, model_of, to_params
 from app.widgets.text import plain
-from rtdetr_explained.data.shapes import SHAPE_CLASSES
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.stages import STAGES
+from rtdetr_explained.model.class_names import SHAPE_CLASSES, VOC_CLASSES
 from rtdetr_explained.tracing.trace import Trace
+from rtdetr_explained.weights import zoo
 
 # The figures need the width that Streamlit's wide layout leaves empty; below 1000 px the inspector goes under them.
 # Narrower than 520 px they are scrolled.
@@ -36,6 +37,8 @@ CSS = """
 [class*="st-key-frame_"] { overflow-x: auto; }
 [class*="st-key-frame_"] > div { min-width: 520px; }
 """
+FEW: dict[str | None, int] = {"photo": 0, "upload": 1}
+"""So many detections, and no more, are few in a photograph."""
 EMBEDDED_CSS = """
 [data-testid=stHeader] { display: none; }
 [data-testid=stMainBlockContainer] { padding-top: 0.75rem; padding-bottom: 1rem; }
@@ -101,9 +104,10 @@ def _settle(view: ViewState) -> ViewState:
         st.session_state.awaited = view
         st.session_state.source = "Upload"
         view = replace(view, image=images.DEFAULT, **dict.fromkeys(OF_ONE_TRACE))
-    if weights.is_own(view.model) and not weights.is_ready(view.model):
-        state.note("The link was made with a weights file that is not open on this computer now; this is nano.")
-        view = replace(view, model="nano")
+    if weights.is_own(model_of(view)) and not weights.is_ready(model_of(view)):
+        stands_in = embedded_model(view.image)
+        state.note(f"The link was made with a weights file that is not open here now; this is {stands_in}.")
+        view = replace(view, model=None)
     state.put(view)
     return view
 
@@ -137,17 +141,39 @@ def _notes(view: ViewState, trace: Trace) -> None:
     """What a reader must know before believing the picture."""
     if st.session_state.notes:
         st.warning("  \n".join(map(plain, st.session_state.notes)), icon=":material/link_off:")
-    if not weights.is_ready(view.model):
-        title = weights.title(view.model)
-        st.info(f"{title} is not on this computer yet: download it in the side bar. This is nano meanwhile.")
+    model, photograph = model_of(view), images.is_photograph(view.image)
+    if not weights.is_ready(model):
+        title, stands_in = plain(weights.title(model)), embedded_model(view.image)
+        st.info(f"{title} is not on this computer yet: download it in the side bar. This is {stands_in} meanwhile.")
     knows_shapes = trace.class_names == SHAPE_CLASSES
-    if knows_shapes and images.is_photograph(view.image):
+    if knows_shapes and photograph:
         st.warning(
             f"**{plain(trace.meta['model'])} knows generated shapes only.** What it finds in a photograph means "
-            "nothing: for photographs, choose a model with COCO weights in the side bar.",
+            "nothing: for photographs, choose nano-photo or a model with COCO weights in the side bar.",
             icon=":material/category:",
         )
-    elif not knows_shapes and not images.is_photograph(view.image):
+    elif not knows_shapes and not photograph:
         st.info(
             "This model does not know shapes. Choose a photograph, or nano for this scene.", icon=":material/category:"
+        )
+    elif trace.class_names == VOC_CLASSES and len(trace.detections(view.threshold)) <= FEW.get(
+        images.kind(view.image), -1
+    ):
+        _what_it_knows()
+
+
+def _what_it_knows() -> None:
+    """Why little may have been found in a photograph, and the way to a model that knows more."""
+    larger = zoo.find("rtdetrv2_r18vd")
+    with st.container(border=True):
+        st.markdown(
+            f"**nano-photo knows these 20 classes alone:** {', '.join(VOC_CLASSES)}. Small objects and crowds it often "
+            f"misses. For the 80 COCO classes take {larger.title}."
+        )
+        st.button(
+            f"Get {larger.title}, {larger.megabytes} MB",
+            key="get_larger",
+            icon=":material/download:",
+            on_click=sidebar.get,
+            args=(larger.name,),
         )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from app.session import images, state, weights
-from app.session.view import ViewState
+from app.session.view import ViewState, model_of
 from app.widgets.text import plain
 from rtdetr_explained.data.images import UPLOAD
 from rtdetr_explained.errors import InputError
@@ -57,7 +57,7 @@ def _source_of(image: str) -> str:
 
 
 def _samples(view: ViewState) -> None:
-    options = [*images.SCENES, *images.PHOTOS]
+    options = [*images.PHOTOS, *images.SCENES]
     shown = view.image if view.image in options else None
     state.put_value("sample", shown)
 
@@ -78,7 +78,7 @@ def _samples(view: ViewState) -> None:
 
 def _scene(view: ViewState) -> None:
     drawn = images.kind(view.image) == "scene"
-    seed, mix = images.scene_settings(view.image) if drawn else images.scene_settings(images.DEFAULT)
+    seed, mix = images.scene_settings(view.image) if drawn else images.scene_settings(images.DEFAULT_SCENE)
     state.put_value("scene_seed", seed)
     state.put_value("scene_mix", mix)
 
@@ -130,11 +130,12 @@ def _thumbnail(view: ViewState) -> None:
 
 
 def _model(view: ViewState) -> None:
-    st.selectbox("Model", weights.offered(view.model), format_func=weights.title, **state.bind("model", view.model))
-    if not weights.is_ready(view.model):
-        _download(view.model)
-    elif not weights.is_own(view.model):
-        st.caption(_model_facts(zoo.find(view.model)))
+    model = model_of(view)
+    st.selectbox("Model", weights.offered(model), format_func=weights.title, **state.bind("model", model))
+    if not weights.is_ready(model):
+        _download(model)
+    elif not weights.is_own(model):
+        st.caption(_model_facts(zoo.find(model)))
     if weights.may_open_files():
         with st.expander("Own weights"):
             st.text_input(
@@ -153,13 +154,16 @@ def _model(view: ViewState) -> None:
 
 def _model_facts(entry: zoo.ZooEntry) -> str:
     precision = f", COCO AP {entry.ap}" if entry.ap else ""
-    return f"{entry.parameters / 1e6:.1f} M parameters, {entry.classes}{precision}"
+    return (
+        f"{entry.parameters / 1e6:.1f} M parameters, {entry.classes}{precision}{entry.limits and f'; {entry.limits}'}"
+    )
 
 
 def _download(name: str) -> None:
     entry = zoo.find(name)
-    st.caption(f"{_model_facts(entry)}. It is not on this computer yet; nano is used until it is.")
-    if not st.button(f"Download {entry.megabytes} MB", key="download", type="primary", width="stretch"):
+    wanted = st.session_state.pop("get_model", None) == name
+    st.caption(f"{_model_facts(entry)}. It is not on this computer yet; an embedded one is used until it is.")
+    if not st.button(f"Download {entry.megabytes} MB", key="download", type="primary", width="stretch") and not wanted:
         return
     bar = st.progress(0.0, text=f"Downloading {plain(entry.title)} …")
 
@@ -175,6 +179,12 @@ def _download(name: str) -> None:
         st.error(plain(error))
     else:
         st.rerun()
+
+
+def get(name: str) -> None:
+    """Choose a published model and fetch it at once, from a button elsewhere on the page."""
+    st.session_state.get_model = name
+    state.change(model=name)
 
 
 def _take_weights() -> None:

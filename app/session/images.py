@@ -35,8 +35,13 @@ class Photo:
 
 PHOTOS = {
     "sample-astronaut": Photo("Astronaut Eileen Collins", "NASA, public domain"),
+    "sample-march-pastoral": Photo("A flock of sheep", "Peter Henry Emerson, public domain"),
     "sample-chelsea": Photo("Chelsea the cat", "Stefan van der Walt, CC0"),
-    "sample-coffee": Photo("A cup of coffee", "Rachel Michetti, CC0"),
+    "sample-grace-hopper": Photo("Grace Hopper", "James S. Davis, US Navy, public domain"),
+    "sample-nagasaki-boats": Photo("Boats in Nagasaki", "Felice Beato, public domain"),
+    "sample-house-cat": Photo("A cat, 24 times", "Eadweard J. Muybridge, public domain"),
+    "sample-coffee": Photo("A cup of coffee: no class it knows", "Rachel Michetti, CC0"),
+    "sample-airplane-from-above": Photo("An airplane from above", "Fedele Azari, public domain"),
 }
 
 
@@ -60,7 +65,8 @@ MIXES = {
     "small": SceneConfig(count=(6, 12), crowd_fraction=0.0, size_mix=(1.0, 0.0, 0.0)),
     "hidden": SceneConfig(count=(6, 10), crowd_fraction=0.0, size_mix=(0.1, 0.4, 0.5), crowding=1.0, occlusion=0.6),
 }
-DEFAULT = "scene-8"
+DEFAULT = "sample-march-pastoral"
+DEFAULT_SCENE = "scene-8"
 SCENES = {
     "scene-8": "A usual scene of shapes",
     "scene-3-few": "A few large shapes",

@@ -18,7 +18,7 @@ import streamlit as st
 
 from app.session import images, state, weights
 from app.session.targets import Targets, targets_of
-from app.session.view import Offered, Selected, ViewState, any_layer
+from app.session.view import Offered, Selected, ViewState, any_layer, model_of
 from app.session.weights import Source
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.illustrations.deformable_attention.proof import Proof, prove
@@ -81,7 +81,7 @@ class Kept(Generic[P, T]):
 
     def __call__(self, view: ViewState, trace: Any, *asked: P.args, **named: P.kwargs) -> T:
         cache = self.session if images.kind(view.image) == "upload" else self.shared
-        return cache(view.image, weights.source(view.model), asked, named, _trace=trace)
+        return cache(view.image, weights.source(model_of(view), view.image), asked, named, _trace=trace)
 
     def clear(self) -> None:
         """Forget what all visitors share."""

@@ -31,7 +31,7 @@ OWN_WEIGHTS = re.compile(r"file-[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class ViewState:
-    """What is looked at. None means: what fits best (the best query, the last layer, its own cell, all heads, …).
+    """What is looked at. None means: what fits best (the model for the image, the best query, the last layer, …).
 
     `query`, `layer`, `head`, `level`, `channel` and `group` count from 0; `compare` is a second query beside the
     selected one; `point` is a sampling point, counted over heads, then levels, then points; `cell` is a token of the
@@ -46,7 +46,7 @@ class ViewState:
     """
 
     image: str = images.DEFAULT
-    model: str = "nano"
+    model: str | None = None
     query: int | None = None
     compare: int | None = None
     layer: int | None = None
@@ -98,6 +98,16 @@ class Offered:
     method: str
     best: int
     tensors: frozenset[str]
+
+
+def embedded_model(image: str) -> str:
+    """The model in the package that knows what is in an image: photographs, or scenes drawn by this project."""
+    return "nano-photo" if images.is_photograph(image) else "nano"
+
+
+def model_of(view: ViewState) -> str:
+    """The model in view; where none was chosen, the one that fits the image."""
+    return view.model or embedded_model(view.image)
 
 
 class Unusable(ValueError):

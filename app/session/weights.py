@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app.session.view import OWN_WEIGHTS
+from app.session.view import OWN_WEIGHTS, embedded_model
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.weights import download, zoo
 
@@ -80,11 +80,14 @@ def may_open_files() -> bool:
     return os.environ.get("RTDETR_EXPLAINED_OPEN_FILES") == "1"
 
 
-def source(name: str) -> Source:
-    """What stands behind a name; a model that is not here yet is replaced by `nano`. Raises `InputError`."""
+def source(name: str, image: str) -> Source:
+    """What stands behind a name; for a model that is not here yet, the embedded one that fits the image.
+
+    Raises `InputError`.
+    """
     if is_own(name):
         return _source_of(_OPENED[name])
-    return (name if is_ready(name) else "nano"), 0, 0
+    return (name if is_ready(name) else embedded_model(image)), 0, 0
 
 
 def _source_of(path: str) -> Source:

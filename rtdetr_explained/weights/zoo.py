@@ -22,7 +22,7 @@ class ZooEntry:
 
     `parameters` is a count, `size` the exact file size in bytes where known, `ap` and `ap50` are in percent and None
     where nothing is published. A model is `discrete` when it was trained with discrete sampling; `num_points` holds its
-    sampling points per level.
+    sampling points per level. `limits` say what it is weak at.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ZooEntry:
     num_points: tuple[int, int, int] = (4, 4, 4)
     classes: str = "80 COCO classes"
     licence: str = "Apache-2.0"
+    limits: str = ""
 
     @property
     def architecture(self) -> ModelConfig:
@@ -98,7 +99,14 @@ def _published() -> Iterator[ZooEntry]:
 
 EMBEDDED_MODELS = (
     ZooEntry("nano", "nano, embedded", "nano", 4_899_856, classes="12 shapes drawn by this project"),
-    ZooEntry("nano-photo", "nano-photo, embedded", "nano-photo", 5_044_528, classes="20 classes of Pascal VOC"),
+    ZooEntry(
+        "nano-photo",
+        "nano-photo, embedded",
+        "nano-photo",
+        5_044_528,
+        classes="20 classes of Pascal VOC",
+        limits="misses many small objects",
+    ),
 )
 ZOO = {entry.name: entry for entry in (*EMBEDDED_MODELS, *_published())}
 
