@@ -139,10 +139,10 @@ def _model(view: ViewState) -> None:
     if weights.may_open_files():
         with st.expander("Own weights"):
             st.text_input(
-                "Path of a weights file",
+                "Path of a file or folder, or hf:owner/name",
                 key="weights_file",
                 placeholder="/home/me/model.pth",
-                help="An official .pth, or .safetensors of this project or of Hugging Face transformers.",
+                help="Official files, folders of transformers, checkpoints of a run, or a model of the Hub.",
                 on_change=_take_weights,
             )
     else:

@@ -13,6 +13,7 @@ import streamlit as st
 from app.session.view import OWN_WEIGHTS, embedded_model
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.weights import download, zoo
+from rtdetr_explained.weights.hub import HUB
 
 if TYPE_CHECKING:
     from rtdetr_explained.detector import Detector
@@ -63,9 +64,11 @@ def open_file(path: str) -> str:
     """Load a weights file and give it a name, the same for the same path. Raises `InputError`."""
     if not may_open_files():
         raise InputError("Files of this computer cannot be opened here; start the app on your own for that.")
-    path = os.path.abspath(os.path.expanduser(path.strip()))
-    if not os.path.isfile(path):
-        raise InputError(f"There is no file {path}; give the path of a .pth or .safetensors file.")
+    path = path.strip()
+    if not path.startswith(HUB):
+        path = os.path.abspath(os.path.expanduser(path))
+        if not os.path.exists(path):
+            raise InputError(f"There is no file {path}; give the path of a file of weights, or hf:owner/name.")
     load(_source_of(path))
     name = next((name for name, known in _OPENED.items() if known == path), f"file-{secrets.token_hex(6)}")
     _OPENED[name] = path
@@ -91,6 +94,8 @@ def source(name: str, image: str) -> Source:
 
 
 def _source_of(path: str) -> Source:
+    if path.startswith(HUB):
+        return path, 0, 0
     try:
         stat = os.stat(path)
     except OSError as error:

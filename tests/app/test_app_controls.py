@@ -137,7 +137,7 @@ def test_the_exports_are_files_of_their_kind(open_app, monkeypatch, slug):
     monkeypatch.setattr(
         figures.st, "download_button", lambda label, **options: made.update({options["file_name"]: options})
     )
-    open_app(slug)
+    open_app(slug, image="scene-8")
     for kind, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
         assert made[f"{slug}-scene-8.{kind}"]["data"]().startswith(start)
 

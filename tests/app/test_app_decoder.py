@@ -134,7 +134,7 @@ def test_nothing_above_the_threshold(open_app):
     at = open_app("decoder", image=FEW, threshold=1)
     assert not at.exception
     assert "Nothing scores above 1.00" in text(at)
-    assert "none of them above 1.00" in text(at)
+    assert "None is above 1.00" in text(at)
     assert len(at.get("plotly_chart")) == 3
 
 

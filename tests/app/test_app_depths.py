@@ -121,7 +121,7 @@ def test_a_formula_that_disagrees_with_the_trace_says_so(open_app, monkeypatch):
 
 
 def test_a_tensor_is_chosen_and_seen(open_app):
-    at = open_app("query_selection", depth="tensors")
+    at = open_app("query_selection", image="scene-8", depth="tensors")
     names = [row["Name"] for row in at.dataframe[-1].value.to_dict("records")]
     assert names[0] == "query_selection.memory"
     assert len(names) == 8

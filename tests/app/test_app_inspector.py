@@ -47,9 +47,12 @@ def test_comparing_from_the_field(open_app):
     assert at.query_params == {}
 
 
+SCENE = "scene-8"
+
+
 def test_the_table_of_detections_follows_the_unit(open_app):
-    boxes = {unit: open_app("overview", unit=unit).dataframe[0].value["box"] for unit in ("px", "image")}
-    size = images.load(images.DEFAULT).width  # a square scene
+    boxes = {unit: open_app("overview", image=SCENE, unit=unit).dataframe[0].value["box"] for unit in ("px", "image")}
+    size = images.load(SCENE).width  # it is square
     for pixels, parts in zip(boxes["px"], boxes["image"], strict=True):
         numbers = [
             [float(n) for n in text.replace("−", "-").replace(" – ", ", ").split(", ")] for text in (pixels, parts)

@@ -105,7 +105,7 @@ def test_a_link_that_compares_a_query_with_itself_is_noted(open_app):
 
 
 def test_bad_values_in_a_link_are_noted_and_left_out(open_app):
-    at = open_app("decoder", query=100, layer="x", image="<b>bold</b>", model="nano")
+    at = open_app("decoder", query=100, layer="x", image="<b>bold</b>", model="noone")
     assert not at.exception
     assert not at.error
     assert len(at.warning) == 1

@@ -60,7 +60,7 @@ def test_without_a_place_the_page_says_how_to_ask(open_app, sent):
 
 
 def test_a_link_to_a_place_is_answered(open_app, sent):
-    at = open_app(SLUG, place="0.5,0.5")
+    at = open_app(SLUG, image="scene-8", place="0.5,0.5")
     assert not at.exception
     trace = traces.trace_of(at.session_state["view"])
     report = place_report(choose(trace), *EMPTY)
@@ -69,7 +69,7 @@ def test_a_link_to_a_place_is_answered(open_app, sent):
     assert "No query stands here" in said(at)
     assert "At (144, 144) px." in said(at)
     assert sent[-1]["place"] == [0.5, 0.5]
-    assert at.query_params == {"place": "0.5,0.5"}
+    assert at.query_params == {"image": "scene-8", "place": "0.5,0.5"}
 
 
 def test_a_place_with_a_query_names_it_and_can_be_cleared(open_app):
@@ -168,7 +168,7 @@ def test_more_queries_than_can_be_run_are_left_out_with_a_sentence(open_app, que
 
 
 def test_never_more_queries_than_cells(open_app):
-    at = open_app(SLUG)
+    at = open_app(SLUG, image="scene-8")
     view = at.session_state["view"]
     trace = traces.trace_of(view)
     assert traces.offered(view, trace).most_queries == 200
@@ -204,7 +204,7 @@ def test_the_maps_as_a_table_tell_what_became_of_every_marked_cell(open_app):
 
 
 def test_a_new_image_lets_go_of_place_and_rerun(open_app):
-    at = open_app(SLUG, place="0.5,0.5", queries=40)
+    at = open_app(SLUG, image="scene-8", place="0.5,0.5", queries=40)
     at.selectbox(key="sample").select("scene-2-crowded").run()
     assert not at.exception
     assert at.query_params == {"image": "scene-2-crowded"}
@@ -219,9 +219,9 @@ def test_other_images(open_app, image):
 
 
 def test_a_place_is_kept_on_the_way_through_the_other_stages(open_app):
-    at = open_app(SLUG, place="0.5,0.5", queries=40)
+    at = open_app(SLUG, image="scene-8", place="0.5,0.5", queries=40)
     at.button(key="go_next").click().run()
     assert not at.exception
     at.button(key="go_previous").click().run()
-    assert at.query_params == {"place": "0.5,0.5", "queries": "40"}
+    assert at.query_params == {"image": "scene-8", "place": "0.5,0.5", "queries": "40"}
     assert "No query stands here" in said(at)

@@ -18,9 +18,10 @@ from page_text import text_of
 from PIL import Image
 from turned_photos import save_turned
 
-from app.session import images, weights
+from app.session import images, traces, weights
 from rtdetr_explained.detector import Detector
 from rtdetr_explained.errors import InputError
+from rtdetr_explained.model.class_names import VOC_CLASSES
 from rtdetr_explained.weights import zoo
 
 SLUGS = ("overview", "denoising")
@@ -71,11 +72,39 @@ def test_a_sample_is_chosen_by_name(open_app, name):
     if name != images.DEFAULT:
         assert view.query is None  # it was selected in another image
     assert images.title(name) in text_of(at)
-    if name in images.PHOTOS:
-        assert "generated shapes only" in at.warning[0].value
-        assert images.PHOTOS[name].credit in text_of(at)
-    else:
-        assert not at.warning
+    assert not at.warning
+    assert images.credit(name) in text_of(at)
+    fits = "nano-photo" if name in images.PHOTOS else "nano"
+    assert at.selectbox(key="control_model").value == fits
+    assert traces.trace_of(view).meta["model"] == fits
+    assert "model" not in at.query_params
+
+
+def test_a_model_that_was_chosen_stays_with_another_image(open_app):
+    at = open_app("overview", image="scene-8")
+    at.selectbox(key="control_model").set_value("nano-photo").run()
+    assert at.query_params == {"image": "scene-8", "model": "nano-photo"}
+    assert "does not know shapes" in at.info[0].value
+    at.selectbox(key="sample").set_value("scene-3-few").run()
+    assert at.session_state["view"].model == "nano-photo"
+    at = open_app("overview", image="sample-chelsea", model="nano")
+    assert "generated shapes only" in at.warning[0].value
+
+
+def test_an_upload_with_little_in_it_tells_what_the_model_knows(open_app, photo, server):
+    at = open_app("overview")
+    assert not [button for button in at.button if button.key == "get_larger"]
+    at.get_by_key("source").set_value("Upload").run()
+    at.file_uploader[0].upload("holiday.jpg", photo).run()
+    assert not at.exception
+    text = text_of(at)
+    assert all(name in text for name in VOC_CLASSES)
+    shutil.copy(zoo.EMBEDDED / "nano.safetensors", server / "weights.safetensors")
+    at.button(key="get_larger").click().run()
+    assert not at.exception
+    assert not at.error
+    assert at.session_state["view"].model == "rtdetrv2_r18vd"
+    assert weights.is_ready("rtdetrv2_r18vd")
 
 
 def test_a_generated_scene_by_seed_and_mix(open_app):
@@ -101,7 +130,6 @@ def test_an_uploaded_photo_is_traced(open_app, photo, slug):
     assert not at.error
     assert images.kind(at.session_state["view"].image) == "upload"
     assert "64 × 48 px" in text_of(at)
-    assert "generated shapes only" in at.warning[0].value
     at.button(key="go_previous" if slug == "denoising" else "go_next").click().run()
     assert "64 × 48 px" in text_of(at)
     assert not at.exception
@@ -222,7 +250,7 @@ def test_only_so_many_visitors_hold_uploads(open_app, photo, monkeypatch):
 
 
 def test_targets_of_denoising(open_app):
-    assert "true boxes" in text_of(open_app("denoising"))
+    assert "true boxes" in text_of(open_app("denoising", image="scene-8"))
     text = text_of(open_app("denoising", image="sample-chelsea", threshold=1))
     assert "three best queries" in text
     text = text_of(open_app("denoising", image="sample-chelsea", threshold=0.01))
@@ -233,7 +261,8 @@ def test_the_threshold_stands_beside_targets_that_depend_on_it(open_app):
     at = open_app("denoising", image="sample-chelsea", threshold=0.01)
     at.slider(key="control_threshold").set_value(1.0).run()
     assert "three best queries" in text_of(at)
-    assert not [slider for slider in open_app("denoising").slider if slider.key == "control_threshold"]
+    at = open_app("denoising", image="scene-8")
+    assert not [slider for slider in at.slider if slider.key == "control_threshold"]
 
 
 def test_a_published_model_is_downloaded_on_a_button(open_app, server):
@@ -303,7 +332,7 @@ def test_own_weights_by_path(open_app, tmp_path):
 
 @pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "no file"), (b"nonsense", "no readable checkpoint"), ("folder", "no file")]
+    ("content", "words"), [(None, "no file"), (b"nonsense", "no readable checkpoint"), ("folder", "no weights in")]
 )
 def test_a_bad_weights_file_is_refused_and_the_model_kept(open_app, tmp_path, content, words):
     path = tmp_path / "bad.pth"
@@ -316,14 +345,14 @@ def test_a_bad_weights_file_is_refused_and_the_model_kept(open_app, tmp_path, co
     assert not at.exception
     assert len(at.error) == 1
     assert words in at.error[0].value.replace("\\", "")
-    assert at.session_state["view"].model == "nano"
+    assert at.session_state["view"].model is None
 
 
 def test_a_link_to_somebodys_weights_is_noted(open_app):
     at = open_app("overview", model="file-0123456789ab")
     assert not at.exception
     assert "weights file" in at.warning[0].value
-    assert at.session_state["view"].model == "nano"
+    assert at.session_state["view"].model is None
 
 
 @pytest.mark.usefixtures("at_home")

@@ -125,7 +125,7 @@ def test_what_is_prepared_is_what_the_first_visitor_sees():
     shell.prepare()
     ready = traces.trace_of(ViewState())
     assert ready is traces.trace_of(ViewState())
-    assert ready.meta["model"] == "nano"
+    assert ready.meta["model"] == "nano-photo"
 
 
 def test_the_app_is_imported_without_what_takes_long():

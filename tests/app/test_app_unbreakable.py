@@ -36,7 +36,7 @@ def send(at, changed, press=None):
 
 
 def test_the_next_scenes_with_labels_of_the_scene_before(open_app):
-    at = open_app("overview", threshold=0.3)
+    at = open_app("overview", image="scene-8", threshold=0.3)
     at.get_by_key("source").set_value("Scene").run()
     number, stale = 8, 0
     for _ in range(NEXT_SCENES):
@@ -124,7 +124,7 @@ def weights_named(title: str) -> str:
 @pytest.mark.usefixtures("at_home")
 def test_own_weights_of_one_name_then_the_next_scene_then_a_reload(open_app, tmp_path):
     paths = [tmp_path / folder / "model.safetensors" for folder in ("a", "b")]
-    at = open_app("overview")
+    at = open_app("overview", image="scene-8")
     at.get_by_key("source").set_value("Scene").run()
     for path in paths:
         path.parent.mkdir()
