@@ -123,8 +123,12 @@ def test_two_runs_in_one_folder_at_once_are_refused(config: TrainConfig, monkeyp
 
 def test_a_finished_run_leaves_whole_files_only(config: TrainConfig):
     config.out.mkdir()
-    for name in ("checkpoint.pt", "log.csv", "summary.svg", "run.safetensors"):
-        (config.out / f"{name}.part").write_text("left by a run that was killed")
+    nobody = 2**22 + 1  # the number of no process
+    for name in (
+        "checkpoint.pt.part",
+        *(f".{file}.{nobody}.1.part" for file in ("log.csv", "summary.svg", "run.safetensors")),
+    ):
+        (config.out / name).write_text("left by a run that was killed")
     train(config)
     names = {path.name for path in config.out.iterdir()} - {".lock"}
     assert names == {"checkpoint.pt", "log.csv", "evaluation.csv", "summary.svg", "summary.png", "run.safetensors"}
