@@ -63,7 +63,7 @@ def test_the_same_link_shows_the_same_in_a_fresh_browser(open_page):
     rest(app)
     heading = app.page.locator("h4").filter(has_text="ead 2, S4, point")
     app.page.get_by_text("2 of 4 by weight", exact=True).wait_for()
-    link = app.page.url.split("?", 1)[1]
+    link = app.page.url.split("?image=scene-8&", 1)[1]
     other = open_page(link)
     assert other.page.locator("h4").filter(has_text="ead 2, S4, point").inner_text() == heading.inner_text()
     other.page.get_by_text("2 of 4 by weight", exact=True).wait_for()
@@ -133,6 +133,7 @@ def test_what_the_canvas_alone_knows_outlives_a_look_at_the_tensors(open_page):
     group = app.page.get_by_role("group", name="Shape tells", exact=True)
     group.get_by_role("button", name="head").click()
     app.page.get_by_role("button", name="Zoom to the query").click()
+    rest(app)
     before = app.page.locator(".stage").evaluate("stage => [stage.debug.zoom, ...stage.debug.center]")
     assert before[0] > 1.5
     app.page.get_by_role("tab", name="Tensors", exact=True).click()
@@ -140,5 +141,6 @@ def test_what_the_canvas_alone_knows_outlives_a_look_at_the_tensors(open_page):
     app.page.get_by_role("tab", name="See", exact=True).click()
     app.page.locator(".instrument[data-ready=yes]").wait_for()
     rest(app)
-    assert app.page.locator(".stage").evaluate("stage => [stage.debug.zoom, ...stage.debug.center]") == before
+    after = app.page.locator(".stage").evaluate("stage => [stage.debug.zoom, ...stage.debug.center]")
+    assert after == pytest.approx(before, rel=1e-3)  # a link holds it with three and four decimals
     expect(group.get_by_role("button", name="head")).to_have_attribute("aria-pressed", "true")

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-LINK, TITLE = "query_selection", "Query selection"
+LINK, TITLE = "query_selection?image=scene-8", "Query selection"
 MAX_PAYLOAD_BYTES = 1_000_000
 
 
@@ -60,7 +60,7 @@ def test_a_click_asks_and_escape_lets_go(open_browser):
 
 
 def test_a_click_on_a_chosen_cell_selects_its_query_everywhere(open_browser):
-    app = open_browser(link=f"{LINK}?query=0", title=TITLE)
+    app = open_browser(link=f"{LINK}&query=0", title=TITLE)
     maps = maps_of(app)
     maps.nth(2).click(position=fraction(maps.nth(2), 8.5 / 9, 7.5 / 9))  # chosen for the crescent
     app.page.wait_for_function("location.search.includes('place=') && !location.search.includes('query=0')")
@@ -74,7 +74,7 @@ def test_a_click_on_a_chosen_cell_selects_its_query_everywhere(open_browser):
 
 
 def test_the_maps_work_from_the_keyboard(open_browser):
-    app = open_browser(link=f"{LINK}?place=0.5,0.5", title=TITLE)
+    app = open_browser(link=f"{LINK}&place=0.5,0.5", title=TITLE)
     maps_of(app)
     frame = app.page.get_by_role("application", name="Score maps")
     frame.focus()
@@ -127,7 +127,7 @@ def test_a_rerun_is_marked_and_taken_back(open_browser):
 
 
 def test_a_link_gives_the_same_view_in_a_fresh_browser(open_browser):
-    link = f"{LINK}?place=0.2,0.8&queries=60&level=1&unit=image&query=3"
+    link = f"{LINK}&place=0.2,0.8&queries=60&level=1&unit=image&query=3"
     app = open_browser(link=link, title=TITLE)
     maps_of(app)
     app.page.get_by_text("At (0.200, 0.800).").wait_for()
@@ -145,7 +145,7 @@ def test_a_link_gives_the_same_view_in_a_fresh_browser(open_browser):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 800])
 def test_the_maps_fit(open_browser, tmp_path, width, scheme):
-    app = open_browser(width, scheme, link=f"{LINK}?image=sample-coffee&place=0.3,0.4&queries=120", title=TITLE)
+    app = open_browser(width, scheme, link="query_selection?image=sample-coffee&place=0.3,0.4&queries=120", title=TITLE)
     maps = maps_of(app)
     boxes = [maps.nth(level).bounding_box() for level in range(3)]
     root = app.page.locator(".root[data-ready]").bounding_box()
