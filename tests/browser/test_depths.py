@@ -35,7 +35,7 @@ def test_tabs_lead_through_the_depths_and_into_the_link(open_browser):
 
 
 def test_tensors_and_traces_are_saved(open_browser, tmp_path):
-    app = open_browser(link="decoder?depth=tensors", title="Decoder")
+    app = open_browser(link="decoder?image=scene-8&depth=tensors", title="Decoder")
     page = app.page
 
     def download(label):

@@ -31,7 +31,7 @@ def test_an_uploaded_photo_goes_through_all_stages(open_browser, tmp_path):
     photo.write_bytes(PHOTO.read_bytes())
     page.locator("input[type=file]").set_input_files(photo)
     page.get_by_text("Your image, 451 × 300 px").wait_for()
-    page.get_by_text("nano knows generated shapes only").wait_for()
+    page.get_by_text("nano-photo knows these 20 classes alone").wait_for()
     for slug, title in STAGES.items():
         app.received = 0
         page.get_by_role("link", name=title, exact=False).first.click()
@@ -52,7 +52,7 @@ def test_the_figure_is_saved_in_three_formats(open_browser):
         with app.page.expect_download() as download:
             app.page.get_by_role("button", name=label, exact=True).click()
         assert download.value.path().read_bytes().startswith(start)
-        assert download.value.suggested_filename == f"overview-scene-8.{label.lower()}"
+        assert download.value.suggested_filename == f"overview-sample-march-pastoral.{label.lower()}"
 
 
 def test_the_map_and_the_buttons_work_from_the_keyboard(open_browser):
