@@ -48,7 +48,7 @@ def test_text_on_a_colour_takes_the_better_of_black_and_white(color: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["sequential", "diverging", "overlay"])
-def test_scales_are_colours_that_matplotlib_knows(kind: str) -> None:
+def test_scales_are_colours_that_matplotlib_knows(kind: colors.Scale) -> None:
     scale = LinearSegmentedColormap.from_list(kind, list(colors.color_scale(kind, "dark")))
     assert scale(0.0) != scale(1.0)
 
