@@ -145,6 +145,8 @@ def _notes(view: ViewState, trace: Trace) -> None:
     if not weights.is_ready(model):
         title, stands_in = plain(weights.title(model)), embedded_model(view.image)
         st.info(f"{title} is not on this computer yet: download it in the side bar. This is {stands_in} meanwhile.")
+    for remark in weights.remarks(model, view.image):
+        st.caption(plain(remark))
     knows_shapes = trace.class_names == SHAPE_CLASSES
     if knows_shapes and photograph:
         st.warning(

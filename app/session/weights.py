@@ -93,6 +93,11 @@ def source(name: str, image: str) -> Source:
     return (name if is_ready(name) else embedded_model(image)), 0, 0
 
 
+def remarks(name: str, image: str) -> tuple[str, ...]:
+    """What must be known about the weights in view, such as that they are of RT-DETR version 1. Raises `InputError`."""
+    return load(source(name, image)).remarks
+
+
 def _source_of(path: str) -> Source:
     if path.startswith(HUB):
         return path, 0, 0

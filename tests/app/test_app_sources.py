@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import numpy as np
 import pytest
+import torch
 from page_text import text_of
 from PIL import Image
 from turned_photos import save_turned
@@ -23,6 +24,8 @@ from rtdetr_explained.detector import Detector
 from rtdetr_explained.errors import InputError
 from rtdetr_explained.model.class_names import VOC_CLASSES
 from rtdetr_explained.weights import zoo
+from rtdetr_explained.weights.files import load_weights
+from rtdetr_explained.weights.saving import to_official
 
 SLUGS = ("overview", "denoising")
 
@@ -365,3 +368,18 @@ def test_a_model_that_vanished_is_a_sentence(open_app, tmp_path):
     at.run()
     assert not at.exception
     assert "cannot be read any more" in at.error[0].value
+
+
+@pytest.mark.usefixtures("at_home")
+def test_what_must_be_known_about_weights_stands_on_every_page(open_app, tmp_path):
+    nano = load_weights(zoo.EMBEDDED / "nano.safetensors")
+    official = to_official(nano.state, nano.config)
+    old = {name: tensor for name, tensor in official.items() if not name.endswith("num_points_scale")}  # version 1
+    torch.save(old, tmp_path / "old.pth")
+    at = open_app("overview", image="scene-8")
+    at.text_input(key="weights_file").set_value(str(tmp_path / "old.pth")).run()
+    assert not at.exception
+    assert not at.error
+    for _ in range(3):
+        assert "RT-DETR version 1" in text_of(at).replace("\\", "")
+        at.button(key="go_next").click().run()
