@@ -60,8 +60,10 @@ def run(options: argparse.Namespace) -> int:
             "Strangers must not open files of this computer; leave out --open-files, or --public and --host."
         )
     os.environ[OPEN_FILES] = str(int(not for_others if options.open_files is None else options.open_files))
-    for ending in (signal.SIGTERM, signal.SIGINT):  # before the server is up, and again when it has closed
-        signal.signal(ending, lambda *_: sys.exit(0))
+    # Before the server is up, and again when it has closed. At once, since an interpreter that takes itself apart while
+    # the thread of `prepare` is inside of torch is aborted.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: os._exit(0))
     os.chdir(root)  # Streamlit reads the theme from .streamlit/config.toml in the working directory
     sys.path.insert(0, str(root))
     sys.argv = ["streamlit_app.py"]  # what Streamlit takes for the program
